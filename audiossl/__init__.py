@@ -1,0 +1,25 @@
+"""Self-supervised learning of sound representations: pretrain, embed, evaluate.
+
+Importing `audiossl` imports no torch: the functions below live in `audiossl.api` and are fetched when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from audiossl.api import embed as embed
+    from audiossl.api import evaluate as evaluate
+    from audiossl.api import load as load
+    from audiossl.api import pretrain as pretrain
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "embed", "evaluate", "load", "pretrain"]
+
+
+def __getattr__(name: str) -> object:
+    if name in {"load", "pretrain", "embed", "evaluate"}:
+        from audiossl import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'audiossl' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The audio wing: decode, front end and views of sounds."""

@@ -1,0 +1,1 @@
+"""Augmentations: batched modules over waveforms and spectrograms."""

@@ -1,0 +1,1 @@
+"""The embedding room (see ARCHITECTURE.md)."""

@@ -1,0 +1,1 @@
+"""Encoders: from a spectrogram (batch, 1, frequency, time) to an embedding."""

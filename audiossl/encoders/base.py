@@ -1,0 +1,37 @@
+"""The contract of an encoder, and the one place that builds one from its Config.
+
+Shapes: B batch, F frequency bands, T spectrogram frames, D embedding size, U the encoder's own frames in time.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module, abc.ABC):
+    """From log-mel (B, 1, F, T) of any T to an embedding (B, D).
+
+    An encoder whose paper uses (time, frequency) transposes inside itself. Inputs shorter than `min_frames` are
+    padded by the encoder with its own smallest value; no T raises.
+    """
+
+    embedding_dim: int
+    """D of `forward`."""
+    frame_dim: int
+    """D of `frames`."""
+    min_frames: ClassVar[int] = 1
+
+    @abc.abstractmethod
+    def frames(self, x_BCFT: Tensor) -> Tensor:
+        """Embeddings over time (B, U, frame_dim), before pooling."""
+
+    @abc.abstractmethod
+    def pool(self, x_BUD: Tensor) -> Tensor:
+        """From frame embeddings (B, U, frame_dim) to the embedding (B, embedding_dim)."""
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        """The embedding (B, embedding_dim) of log-mel (B, 1, F, T)."""
+        return self.pool(self.frames(x_BCFT))

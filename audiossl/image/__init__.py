@@ -1,0 +1,1 @@
+"""The image wing: decode, front end and views of pictures (not furnished yet)."""

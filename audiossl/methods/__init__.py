@@ -1,0 +1,1 @@
+"""Methods: everything between views and a loss. They know nothing of sound, images, trainers or ranks."""

@@ -1,0 +1,1 @@
+"""The command line of audiossl: turns flags into calls and errors into exit codes, nothing else."""
