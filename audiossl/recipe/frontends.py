@@ -43,18 +43,21 @@ class LogMelConfig(Config):
     padding: Literal["reflect", "zeros"] = "reflect"
     """How the ends of a whole clip are padded so that frame t is centred on sample t * hop."""
     waveform: Literal["none", "peak"] = "none"
-    """`peak`: subtract the clip's mean and divide by (its largest magnitude + 0.005)."""
+    """`peak`: subtract the clip's mean and divide by (its largest magnitude + `headroom`)."""
+    headroom: NonNegative = 0.005
+    """Full scale is 1; only with `waveform: peak`. It keeps digital silence silent."""
     min_s: NonNegative = 0.0
     """Shorter clips are repeated to this many seconds."""
 
     @model_validator(mode="after")
     def _consistent(self) -> LogMelConfig:
         if self.window_length > self.n_fft:
-            raise ValueError(f"window_length {self.window_length} is longer than n_fft {self.n_fft}; write at most n_fft")
-        if self.f_max > self.sample_rate / 2:
-            raise ValueError(f"f_max {self.f_max:g} Hz is above half the sample rate; write at most {self.sample_rate / 2:g}")
+            raise ValueError(f"window_length {self.window_length} is longer than n_fft; write at most {self.n_fft}")
+        nyquist = self.sample_rate / 2
+        if self.f_max > nyquist:
+            raise ValueError(f"f_max {self.f_max:g} Hz is above half the sample rate; write at most {nyquist:g}")
         if self.f_min >= self.f_max:
-            raise ValueError(f"f_min {self.f_min:g} Hz is not below f_max {self.f_max:g} Hz")
+            raise ValueError(f"f_min {self.f_min:g} Hz is not below f_max; write less than {self.f_max:g}")
         return self
 
 

@@ -1,0 +1,34 @@
+"""The one place that builds an encoder from its Config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from audiossl.encoders.audiontt import AudioNtt2020, AudioNtt2022
+from audiossl.encoders.base import Encoder
+from audiossl.recipe.base import Config
+from audiossl.recipe.encoders import AudioNtt2020Config, AudioNtt2022Config, EncoderConfig
+
+_MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
+    AudioNtt2020Config: AudioNtt2020,
+    AudioNtt2022Config: AudioNtt2022,
+}
+
+
+def build_encoder(config: EncoderConfig, n_mels: int) -> Encoder:
+    """The encoder of `config` for spectrograms of `n_mels` bands, its weights from torch's global random state.
+
+    Raises:
+        RecipeError: the encoder cannot take so few bands, or a timm network is unknown or not installed.
+    """
+    return _MAKERS[type(config)](config, n_mels)
+
+
+def build_seeded(config: EncoderConfig, n_mels: int, seed: int) -> Encoder:
+    """`build_encoder` with weights that depend on `seed` alone; torch's global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build_encoder(config, n_mels)
