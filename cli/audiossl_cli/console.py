@@ -1,0 +1,145 @@
+"""The one place that prints: words and progress to stderr, results to stdout, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+    from audiossl.progress import Progress
+
+LINE_EVERY_S = 5.0
+"""Without a terminal, progress is a line this often."""
+
+
+def say(sentence: str) -> None:
+    """Print words for people, to stderr."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def emit(text: str) -> None:
+    """Print a result, to stdout."""
+    print(text, flush=True)
+
+
+def emit_json(value: object) -> None:
+    """Print a result as JSON, to stdout; NaN is refused with `ValueError`."""
+    emit(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+    """Print a table, to stdout: numbers to the right, as wide as the terminal; in a pipe no cell is wrapped."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # Text, not str: a file name may hold square brackets, which rich reads as markup.
+    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
+    for column, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 500).print(table)
+
+
+def progress() -> Progress:
+    """A listener for long work: a bar on a terminal, otherwise a line every few seconds."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Bar:
+    """A bar with rate and time left."""
+
+    def __init__(self) -> None:
+        self._bar: RichProgress | None = None
+        self._facts = ""
+
+    def start(self, title: str, total: int | None, unit: str, *, done: int = 0) -> None:
+        """Show an empty bar."""
+        from rich import progress as rich
+        from rich.console import Console
+
+        self.close()
+        self._bar = rich.Progress(
+            rich.TextColumn("{task.description}", markup=False),
+            rich.BarColumn(),
+            rich.MofNCompleteColumn(),
+            rich.TextColumn(unit),
+            rich.TextColumn("{task.fields[rate]}", markup=False),
+            rich.TimeRemainingColumn(),
+            rich.TextColumn("{task.fields[facts]}", markup=False),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(title, total=total, completed=done, rate="", facts="")
+        self._bar.start()
+
+    def advance(self, n: int = 1, **facts: float | str) -> None:
+        """Move the bar."""
+        if self._bar:
+            self._facts = words(facts) or self._facts
+            speed = self._bar.tasks[0].speed
+            self._bar.update(self._task, advance=n, rate=f"{speed:.3g}/s" if speed else "", facts=self._facts)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
+class Lines:
+    """A line every few seconds: done, rate, time left, facts."""
+
+    def start(self, title: str, total: int | None, unit: str, *, done: int = 0) -> None:
+        """Print the title."""
+        self._title, self._total, self._unit = title, total, unit
+        self._first, self._done, self._facts = done, done, ""
+        self._began = self._printed = time.monotonic()
+        say(f"{title}: {'' if total is None else f'{total} '}{unit}")
+
+    def advance(self, n: int = 1, **facts: float | str) -> None:
+        """Print a line when the last one is old enough."""
+        self._done += n
+        self._facts = words(facts) or self._facts
+        now = time.monotonic()
+        if now - self._printed >= LINE_EVERY_S or self._done == self._total:
+            self._printed = now
+            say(self._line(now - self._began))
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def _line(self, elapsed_s: float) -> str:
+        rate = (self._done - self._first) / max(elapsed_s, 1e-9)
+        line = f"{self._title}: {self._done}{'' if self._total is None else f'/{self._total}'} {self._unit}"
+        line += f", {rate:.3g}/s"
+        if self._total is not None and self._done < self._total:
+            line += f", {duration((self._total - self._done) / max(rate, 1e-9))} left"
+        return line + (f", {self._facts}" if self._facts else "")
+
+
+def words(facts: dict[str, float | str]) -> str:
+    """Facts on one line: `loss 5.1, std 0.04`."""
+    return ", ".join(f"{name} {shown(value)}" for name, value in facts.items())
+
+
+def shown(value: object) -> str:
+    """A value as people read it: four digits of a float."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people write it: `45 s`, `3:05 min`, `2:10 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
