@@ -1,0 +1,35 @@
+"""What the Configs of views share: a probability, and ranges that parameters are drawn from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from audiossl.recipe.base import Config, NonNegative, Positive, Probability
+
+
+class ViewConfig(Config):
+    """What every augmentation can say."""
+
+    p: Probability = 1.0
+    """Probability that an example is changed at all."""
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    low, high = pair
+    if low > high:
+        raise ValueError(f"the range [{low:g}, {high:g}] runs downwards; write [{high:g}, {low:g}]")
+    return pair
+
+
+Ascending = AfterValidator(_ascending)
+"""Refuses a range whose first number is the larger."""
+
+Share = Annotated[float, Field(gt=0, le=1)]
+"""More than nothing, at most the whole."""
+
+Range = Annotated[tuple[float, float], Ascending]
+PositiveRange = Annotated[tuple[Positive, Positive], Ascending]
+NonNegativeRange = Annotated[tuple[NonNegative, NonNegative], Ascending]
+ShareRange = Annotated[tuple[Share, Share], Ascending]
