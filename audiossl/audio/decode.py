@@ -101,7 +101,7 @@ def decode(
         if start_s == 0.0 and duration_s is None:
             mono, zeroed = file.read(0, file.frames, nonfinite)
             _require(mono, path, 0)
-            samples = _resample(mono, file.sample_rate, rate)
+            samples = resample(mono, file.sample_rate, rate)
             return _sound(samples, file, rate, short=len(mono) < file.promised, nonfinite=zeroed)
         return _decode_window(file, rate, start_s, duration_s, nonfinite)
 
@@ -163,7 +163,7 @@ def _decode_window(file: SoundFile, rate: int, start_s: float, duration_s: float
     file.seek(frame)
     mono, zeroed = file.read(frame, end - frame, nonfinite)
     _require(mono, file.path, frame / file.sample_rate)
-    samples = _resample(mono, file.sample_rate, rate)[first - begin * step_out :][:count]
+    samples = resample(mono, file.sample_rate, rate)[first - begin * step_out :][:count]
     _require(samples, file.path, start_s)
     return _sound(samples, file, rate, short=len(mono) < end - frame, nonfinite=zeroed, start=first)
 
@@ -180,7 +180,8 @@ def _stream(file: SoundFile, rate: int, nonfinite: NonFinite) -> Iterator[tuple[
         yield len(mono), zeroed, samples
 
 
-def _resample(mono: np.ndarray, file_rate: int, rate: int) -> np.ndarray:
+def resample(mono: np.ndarray, file_rate: int, rate: int) -> np.ndarray:
+    """(S,) float32 at `file_rate` as (S',) at `rate`: S' = round(S * rate / file_rate), at least 1."""
     if file_rate == rate:
         return mono
     samples: np.ndarray = soxr.resample(mono, file_rate, rate, quality="HQ")

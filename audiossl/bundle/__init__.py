@@ -1,1 +1,1 @@
-"""The bundle room (see ARCHITECTURE.md)."""
+"""A trained encoder as one safetensors file: weights, front end, normalisation, and how it was made."""

@@ -30,6 +30,9 @@ class EmbeddingConfig(Config):
     hop_s: Positive | Auto = "auto"
     """Seconds between windows. `auto`: the window's length."""
     max_window_s: Positive = 30.0
+    """With window_s `auto`, the longest file that is taken whole, in seconds."""
+    long_window_s: Positive = 10.0
+    """With window_s `auto`, the window in seconds for files longer than `max_window_s`."""
 
 
 class Recipe(Config):

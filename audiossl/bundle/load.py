@@ -1,0 +1,108 @@
+"""Read an encoder bundle. Everything is checked before anything is used, and nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from audiossl.bundle.bundle import Bundle, Statistics
+from audiossl.bundle.metadata import PREFIX, Metadata, read_metadata
+from audiossl.encoders.base import Encoder
+from audiossl.errors import AudiosslError, CheckpointError
+from audiossl.modality import modality_of
+
+__all__ = ["Bundle", "Statistics", "load_bundle"]
+
+
+def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> Bundle:
+    """Read the bundle at `path`, or the only one in the folder `path`.
+
+    Raises:
+        CheckpointError: no such file, cut, not a bundle, weights that do not fit (the tensor is named), or made by a
+            newer audiossl.
+    """
+    path = _find(Path(path))
+    content = _read(path)
+    metadata = read_metadata(content, path)
+    try:
+        weights = load_tensors(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: is cut or damaged ({error}); copy it again") from error
+    encoder = _build(metadata, weights, path)
+    bundle = Bundle(
+        recipe=metadata.recipe,
+        frontend=modality_of(metadata.recipe).build_frontend(metadata.recipe.frontend),
+        encoder=encoder,
+        statistics=Statistics(**metadata.statistics.model_dump()),
+        sha256=hashlib.sha256(content).hexdigest(),
+        about=metadata.model_dump(mode="json", include={"audiossl", "recipe_hash", "versions", "data", "training"}),
+    )
+    return bundle.to(device)
+
+
+def _find(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.safetensors"))
+    if len(found) != 1:
+        raise CheckpointError(f"{path}: a folder with {len(found)} bundles; give the path of one .safetensors file")
+    return found[0]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CheckpointError(f"{path}: is not a regular file; give the path of a .safetensors file")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such bundle; give the path of a .safetensors file of `pretrain`") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _build(metadata: Metadata, weights: Mapping[str, Tensor], path: Path) -> Encoder:
+    """The encoder with its weights. Built first without memory, so that shapes are compared before any is taken."""
+    recipe = metadata.recipe
+    build = modality_of(recipe).build_encoder
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                expected = build(recipe.encoder, recipe.frontend.n_mels).state_dict()
+            if problems := _differences(expected, weights):
+                more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+                raise CheckpointError(f"{path}: {problems[0]}{more}; the bundle is damaged or of another encoder")
+            encoder = build(recipe.encoder, recipe.frontend.n_mels)
+        except AudiosslError as error:
+            raise CheckpointError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+    encoder.load_state_dict({name.removeprefix(PREFIX): weight for name, weight in weights.items()})
+    if encoder.embedding_dim != metadata.embedding_dim:
+        raise CheckpointError(
+            f"{path}: says {metadata.embedding_dim} dimensions, its encoder has {encoder.embedding_dim}"
+        )
+    return encoder
+
+
+def _differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:
+    problems = [f"tensor {PREFIX}{name} is missing" for name in expected if PREFIX + name not in weights]
+    for name, weight in weights.items():
+        wanted = expected.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+        if wanted is None:
+            problems.append(f"tensor {name} is not one of the encoder's")
+        elif (weight.shape, weight.dtype) != (wanted.shape, wanted.dtype):
+            problems.append(
+                f"tensor {name} is {_kind(weight)}, its encoder wants {_kind(wanted)}",
+            )
+        elif not torch.isfinite(weight).all():
+            problems.append(f"tensor {name} holds values that are not finite")
+    return problems
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

@@ -1,0 +1,120 @@
+"""What a bundle file says about itself: the JSON under `audiossl` in a safetensors header. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, ValidationError
+
+from audiossl import __version__
+from audiossl.errors import CheckpointError
+from audiossl.recipe.base import Config, Positive
+from audiossl.recipe.schema import Recipe
+
+FORMAT = 1
+"""Grows when an older audiossl could not read the file rightly."""
+KEY = "audiossl"
+"""The one key of the safetensors metadata."""
+PREFIX = "encoder."
+"""Every tensor's name starts with it."""
+_MAX_HEADER = 16 * 2**20
+
+
+class StatisticsConfig(Config):
+    """See `Statistics`."""
+
+    mean: float
+    std: Positive
+    items: NonNegativeInt = 0
+    scale: Positive = 1.0
+
+
+class Metadata(Config):
+    """A bundle without its weights. `recipe` holds the Configs of encoder, front end and embedding."""
+
+    format: Literal[1] = 1
+    audiossl: str
+    recipe: Recipe
+    recipe_hash: str
+    embedding_dim: int
+    statistics: StatisticsConfig
+    versions: dict[str, str] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)
+    """The data's fingerprint: manifest, items, split hash."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Steps, epochs, loss, last monitors, wall time, date."""
+
+
+def compose(
+    recipe: Recipe,
+    statistics: Mapping[str, float],
+    embedding_dim: int,
+    *,
+    training: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> str:
+    """The JSON text of a new bundle; values that JSON cannot hold (NaN, infinity) become null."""
+    from importlib.metadata import version
+
+    from audiossl.recipe.load import recipe_hash
+
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "audiossl": __version__,
+            "recipe": recipe.model_dump(mode="json"),
+            "recipe_hash": recipe_hash(recipe),
+            "embedding_dim": embedding_dim,
+            "statistics": dict(statistics),
+            "versions": {"python": platform.python_version(), "torch": version("torch")},
+            "data": _finite(dict(data or {})),
+            "training": _finite(dict(training or {})),
+        },
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def read_metadata(content: bytes, path: object) -> Metadata:
+    """The metadata of a bundle file's bytes.
+
+    Raises:
+        CheckpointError: the bytes are cut, are something else, or come from a newer audiossl.
+    """
+    size = int.from_bytes(content[:8], "little")
+    if content[:2] == b"PK":
+        raise CheckpointError(f"{path}: is a PyTorch checkpoint, not a bundle; give the encoder bundle of the run")
+    if len(content) < 8 or not 2 <= size <= min(_MAX_HEADER, len(content) - 8):
+        raise CheckpointError(f"{path}: is not a bundle, or is cut: its header says {size:,} of {len(content):,} bytes")
+    try:
+        header = json.loads(content[8 : 8 + size])
+        text = header["__metadata__"][KEY]
+        raw = json.loads(text)
+        made_by, file_format = raw["audiossl"], raw["format"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: is not an audiossl bundle ({type(error).__name__} in its header)") from error
+    if not isinstance(file_format, int) or file_format > FORMAT:
+        raise CheckpointError(f"{path}: made by audiossl {made_by}; install that version or newer")
+    try:
+        return Metadata.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(
+            f"{path}: made by audiossl {made_by}, whose metadata this audiossl {__version__} does not understand "
+            f"({where}: {first['msg']}); install that version"
+        ) from error
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
