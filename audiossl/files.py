@@ -12,7 +12,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ def atomic_path(path: str | Path, *, needs_bytes: int = 0) -> Iterator[Path]:
     except OSError as error:
         raise _write_error(path, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be none, which is what is being reported
+            part.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -81,6 +82,16 @@ def shipped(kind: str) -> Path:
         if folder.is_dir():
             return folder
     raise UsageError(f"the shipped {kind} are missing from this installation at {package}; install audiossl again")
+
+
+def cache_folder() -> Path:
+    """Where things that can be made again are kept: `$AUDIOSSL_CACHE`, or the user's cache folder of this system."""
+    chosen = os.environ.get("AUDIOSSL_CACHE")
+    if chosen:
+        return Path(chosen)
+    import pooch
+
+    return Path(pooch.os_cache("audiossl"))
 
 
 def _sync(path: Path) -> None:
