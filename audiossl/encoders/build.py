@@ -9,12 +9,28 @@ import torch
 
 from audiossl.encoders.audiontt import AudioNtt2020, AudioNtt2022
 from audiossl.encoders.base import Encoder
+from audiossl.encoders.crnn import Crnn
+from audiossl.encoders.resnet import ResNet18
+from audiossl.encoders.timm_network import TimmNetwork
+from audiossl.encoders.vgg import VggLike
 from audiossl.recipe.base import Config
-from audiossl.recipe.encoders import AudioNtt2020Config, AudioNtt2022Config, EncoderConfig
+from audiossl.recipe.encoders import (
+    AudioNtt2020Config,
+    AudioNtt2022Config,
+    CrnnConfig,
+    EncoderConfig,
+    ResNet18Config,
+    TimmConfig,
+    VggLikeConfig,
+)
 
 _MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
+    ResNet18Config: ResNet18,
+    VggLikeConfig: VggLike,
+    CrnnConfig: Crnn,
     AudioNtt2020Config: AudioNtt2020,
     AudioNtt2022Config: AudioNtt2022,
+    TimmConfig: TimmNetwork,
 }
 
 

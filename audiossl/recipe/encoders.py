@@ -47,7 +47,7 @@ class AudioNtt2022Config(Config):
 
 
 class TimmConfig(Config):
-    """Any convolutional network of timm, from scratch, with one input channel (needs the extra `timm`)."""
+    """Any network of timm that takes images of any size, from scratch, one input channel (needs the extra `timm`)."""
 
     name: Literal["timm"] = "timm"
     model: str = "efficientnet_b0"
