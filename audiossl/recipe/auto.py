@@ -1,0 +1,108 @@
+"""What "auto" means: every choice audiossl makes for a recipe, with its reason, and the length of a run.
+
+`embedding.window_s` and `embedding.hop_s` stay "auto": they are chosen for each file when it is embedded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from audiossl.errors import RecipeError
+from audiossl.recipe.base import Config
+from audiossl.recipe.schema import Recipe
+
+CACHE_BYTES = 8_000_000_000
+"""The most disk that `data.cache: auto` takes for decoded sound."""
+
+_LR: dict[str, tuple[str, Callable[[float], float]]] = {
+    "sgd": ("0.03 * batch / 128", lambda batch: 0.03 * batch / 128),
+    "adamw": ("1e-3 * sqrt(batch / 128)", lambda batch: 1e-3 * (batch / 128) ** 0.5),
+    "lars": ("0.3 * batch / 256", lambda batch: 0.3 * batch / 256),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the choices rest on."""
+
+    items: int
+    """Clips of the training data."""
+    decoded_bytes: int
+    """Bytes of all of them as 16-bit PCM at the recipe's sample rate."""
+    cores: int
+    """CPU cores this process may use."""
+    device: Literal["cpu", "cuda", "mps"]
+    """The best device of this machine."""
+    bf16: bool
+    """Whether that device multiplies bf16 in hardware."""
+
+
+class Resolved(NamedTuple):
+    """One choice: `data.workers`, 0, "the sound is cached decoded"."""
+
+    field: str
+    value: str | int | float
+    why: str
+
+
+def resolve(recipe: Recipe, facts: Facts) -> tuple[Recipe, list[Resolved]]:
+    """Replace every "auto" of a recipe, except the two of `embedding`.
+
+    Returns:
+        The recipe, and one entry for each value that was "auto"; none when resolved before.
+    """
+    choices: list[Resolved] = []
+
+    def choose(section: str, key: str, value: str | int | float, why: str) -> None:
+        nonlocal recipe
+        part: Config = getattr(recipe, section)
+        if getattr(part, key) == "auto":
+            recipe = recipe.model_copy(update={section: part.model_copy(update={key: value})})
+            choices.append(Resolved(f"{section}.{key}", value, why))
+
+    gigabytes = f"decoded sound takes {facts.decoded_bytes / 1e9:.2g} GB of at most {CACHE_BYTES / 1e9:g} GB"
+    choose("data", "cache", "on" if facts.decoded_bytes <= CACHE_BYTES else "off", gigabytes)
+    cached = recipe.data.cache == "on"
+    choose(
+        "data",
+        "workers",
+        0 if cached else facts.cores,
+        "the cache needs no decoding" if cached else f"one for each of {facts.cores} cores",
+    )
+    batch = recipe.training.batch_size * recipe.training.accumulate
+    formula, rate = _LR[recipe.optimiser.name]
+    choose("optimiser", "lr", rate(batch), f"{formula}, batch {batch}")
+    choose("training", "accelerator", facts.device, "the fastest device found")
+    hardware = "multiplies" if facts.bf16 else "does not multiply"
+    choose("training", "precision", "bf16" if facts.bf16 else "32", f"this {facts.device} {hardware} bf16 in hardware")
+    choose("training", "threads", facts.cores, "all cores")
+    return recipe, choices
+
+
+def steps_per_epoch(recipe: Recipe, n_items: int) -> int:
+    """Whole batches in one pass over `n_items` clips; the rest waits for the next pass.
+
+    Raises:
+        RecipeError: there are fewer clips than one batch holds.
+    """
+    batch_size = recipe.training.batch_size
+    if n_items < 2:
+        raise RecipeError(f"the data has {n_items} clip{'s' * (n_items != 1)}; training needs at least 2")
+    if n_items < batch_size:
+        fits = 1 << (n_items.bit_length() - 1)
+        raise RecipeError(
+            f"batch_size {batch_size} is larger than the data ({n_items} clips); "
+            f"write training.batch_size: {fits} or less"
+        )
+    return n_items // batch_size
+
+
+def total_steps(recipe: Recipe, n_items: int) -> int:
+    """Optimiser steps of the whole run, each of `training.accumulate` batches; raises as `steps_per_epoch`."""
+    per_epoch = steps_per_epoch(recipe, n_items) / recipe.training.accumulate
+    if recipe.training.steps is not None:
+        return recipe.training.steps
+    assert recipe.training.epochs is not None  # the Config wants one of the two
+    return max(1, round(recipe.training.epochs * per_epoch))

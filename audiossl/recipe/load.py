@@ -1,0 +1,249 @@
+"""Read a recipe: a file or a shipped name, its `extends`, the `--set` flags, every fault at once with its place.
+
+The defaults of the Configs are every recipe's first parent; a recipe states only what differs. Merging: sections merge
+key by key, lists are replaced, a mapping of indices over a list (`0: {p: 0.5}`) changes those items, and a section of
+another `name:` starts from that name's own defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from pydantic import ValidationError
+
+from audiossl import files
+from audiossl.errors import RecipeError, UsageError
+from audiossl.recipe.problems import did_you_mean, problems
+from audiossl.recipe.schema import Recipe
+from audiossl.recipe.yaml import dump_yaml, parse_yaml, read_yaml
+
+SUFFIX = ".yaml"
+
+
+class ShippedRecipe(NamedTuple):
+    """A recipe that comes with audiossl: its name for the command line, its own description, its file."""
+
+    name: str
+    description: str
+    path: Path
+
+
+class _Place(NamedTuple):
+    """Where a value stands: a file and its line, or a `--set` flag (line 0)."""
+
+    source: str
+    line: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+@dataclass
+class _Layer:
+    """What one source says and where it says it; `places` is keyed by dotted path."""
+
+    value: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, _Place] = field(default_factory=dict)
+    faults: list[tuple[_Place, str]] = field(default_factory=list)
+
+    def under(self, child: _Layer) -> _Layer:
+        """This layer with `child` over it."""
+        merged = _Layer(places={**self.places, **child.places}, faults=self.faults + child.faults)
+        merged.value = _merge(self.value, child.value, "", merged)
+        return merged
+
+    def fault(self, path: str, what: str) -> None:
+        """Note a fault at the value of `path`, or at the nearest section above it that somebody wrote."""
+        above = path
+        while above and above not in self.places:
+            above = above.rpartition(".")[0]
+        place = self.places.get(above, _Place("the defaults", 0, ""))
+        self.faults.append((place, what if place.path == path and not place.line else f"{path}: {what}"))
+
+
+def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        source: the path of a YAML file, or the name of a shipped recipe such as `audio/esc50_simclr`.
+        overrides: `section.key=value` each, the value in YAML, as given to `--set`; they act like a last child recipe.
+
+    Raises:
+        RecipeError: every fault of the recipe, each `file:line: section.key: what; what to write instead`.
+        UsageError: there is no such recipe.
+    """
+    layers: dict[Path, _Layer] = {}
+    _collect(find_recipe(source), (), layers)
+    layer = _Layer(value=Recipe().model_dump(mode="json"))
+    for child in (*layers.values(), _flags(overrides)):
+        layer = layer.under(child)
+    try:
+        recipe = Recipe.model_validate(layer.value)
+    except ValidationError as error:
+        for problem in problems(Recipe, error):
+            layer.fault(*problem)
+    if layer.faults:
+        order = {source: rank for rank, source in enumerate(dict.fromkeys(p.source for p in layer.places.values()))}
+        ranked = sorted(layer.faults, key=lambda item: (order.get(item[0].source, -1), item[0].line))
+        raise RecipeError([f"{place}: {what}" for place, what in ranked])
+    return recipe
+
+
+def find_recipe(source: str | Path) -> Path:
+    """The file of a recipe given as a path or as a shipped name, with or without `.yaml` (raises `UsageError`)."""
+    if found := _find(source, Path()):
+        return found
+    raise UsageError(
+        f"there is no recipe {source}{_suggest(source, Path())}; `audiossl recipe list` names the shipped ones"
+    )
+
+
+def list_recipes() -> list[ShippedRecipe]:
+    """The shipped recipes, sorted by name."""
+    folder = files.shipped("recipes")
+    modalities = get_args(Recipe.model_fields["modality"].annotation)
+    paths = sorted(path for modality in modalities for path in (folder / modality).rglob(f"*{SUFFIX}"))
+    return [
+        ShippedRecipe(
+            path.relative_to(folder).with_suffix("").as_posix(), str(read_yaml(path).value.get("description", "")), path
+        )
+        for path in paths
+    ]
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Every value of a recipe as YAML, which `load_recipe` reads back to an equal recipe."""
+    return dump_yaml(recipe.model_dump(mode="json"))
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """SHA-256 of the recipe's canonical JSON (sorted keys, no spaces), in hex."""
+    canonical = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def differences(here: Recipe, there: Recipe) -> list[str]:
+    """The values in which two recipes differ, e.g. `training.batch_size: 128 here, 64 there`."""
+    ours, theirs = (_leaves(recipe.model_dump(mode="json")) for recipe in (here, there))
+    return [
+        f"{path}: {ours.get(path, 'absent')} here, {theirs.get(path, 'absent')} there"
+        for path in dict.fromkeys((*ours, *theirs))
+        if ours.get(path) != theirs.get(path)
+    ]
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema of a recipe file, for editors: `# yaml-language-server: $schema=recipe.schema.json`."""
+    schema = Recipe.model_json_schema()
+    parents = {"type": "string", "description": "A recipe to start from: a path beside this file or a shipped name."}
+    schema["properties"]["extends"] = {"anyOf": [parents, {"type": "array", "items": parents}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _collect(path: Path, chain: tuple[Path, ...], layers: dict[Path, _Layer]) -> None:
+    """Add a file's layer to `layers` after all that it extends, each file once; `chain` led here."""
+    document = read_yaml(path)
+    value = dict(document.value)
+    parents = value.pop("extends", [])
+    where = document.where("extends") + ": extends"
+    parents = [parents] if isinstance(parents, str) else parents
+    if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
+        raise RecipeError(f"{where}: must be a recipe or a list of recipes, not {json.dumps(parents)}")
+    chain = (*chain, path.resolve())
+    for parent in parents:
+        found = _find(parent, path.parent)
+        if found is None:
+            raise RecipeError(
+                f"{where}: there is no recipe {parent}{_suggest(parent, path.parent)} ({_arrows(chain, parent)})"
+            )
+        if found.resolve() in chain:
+            raise RecipeError(f"{where}: goes in a circle ({_arrows(chain, found.name)}); take one link out")
+        if found.resolve() not in layers:
+            _collect(found, chain, layers)
+    dotted = {".".join(map(str, keys)): line for keys, line in document.lines.items()}
+    layers[path.resolve()] = _Layer(value, {key: _Place(str(path), line, key) for key, line in dotted.items()})
+
+
+def _flags(overrides: Sequence[str]) -> _Layer:
+    """The `--set` flags as one layer, so that their order does not matter where they speak of different things."""
+    layer = _Layer()
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        path, flag = path.strip(), f"--set {override}"
+        if not equals or not all(path.split(".")):
+            layer.faults.append((_Place(flag, 0, ""), "is not an assignment; write --set section.key=value"))
+            continue
+        try:
+            value = parse_yaml(text, flag, mapping=False).value
+        except RecipeError as error:
+            what = str(error).removeprefix(flag).lstrip(":0123456789 ")
+            layer.faults.append((_Place(flag, 0, ""), what))
+            continue
+        section, keys = layer.value, path.split(".")
+        for depth, key in enumerate(keys, 1):
+            layer.places[".".join(keys[:depth])] = _Place(flag, 0, path)
+            if depth == len(keys):
+                section[key] = value
+            elif not isinstance(section.get(key), dict):
+                section[key] = {}
+            section = section[key]
+    return layer
+
+
+def _merge(parent: Any, child: Any, path: str, layer: _Layer) -> Any:  # noqa: ANN401 - YAML is untyped
+    if isinstance(parent, list) and isinstance(child, dict) and child and all(key.isdecimal() for key in child):
+        items = list(parent)
+        for key, value in child.items():
+            here = f"{path}.{key}"
+            if int(key) < len(items):
+                items[int(key)] = _merge(items[int(key)], value, here, layer)
+            else:
+                layer.fault(here, f"there is no item {key}; the list has {len(items)}, counted from 0")
+        return items
+    if not isinstance(parent, dict) or not (isinstance(child, dict) or child is None):
+        return child
+    child = child or {}
+    if path and "name" in parent and child.get("name", parent["name"]) != parent["name"]:
+        return child
+    prefix = f"{path}." if path else ""
+    return {**parent, **{k: _merge(parent.get(k), v, prefix + k, layer) for k, v in child.items()}}
+
+
+def _find(source: str | Path, folder: Path) -> Path | None:
+    for shelf in (folder, files.shipped("recipes")):
+        for path in (shelf / str(source), shelf / f"{source}{SUFFIX}"):
+            try:
+                if path.is_file():
+                    return path
+            except OSError:  # a name too long for the file system, or a folder that may not be looked into
+                continue
+    return None
+
+
+def _suggest(source: str | Path, folder: Path) -> str:
+    beside = [path.relative_to(folder).as_posix() for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    shipped = {shipped.name.rpartition("/")[2]: shipped.name for shipped in list_recipes()}
+    word = str(source).removesuffix(SUFFIX)
+    return did_you_mean(shipped.get(word, source), (*shipped.values(), *beside))
+
+
+def _arrows(chain: tuple[Path, ...], last: str) -> str:
+    return " -> ".join([*(path.name for path in chain), last])
+
+
+def _leaves(value: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401 - JSON is untyped
+    """Dotted paths of all values that are not sections, as JSON text."""
+    parts: Mapping[Any, Any] | None = None
+    if isinstance(value, dict):
+        parts = value
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        parts = dict(enumerate(value))
+    if parts is None:
+        return {path: json.dumps(value, ensure_ascii=False)}
+    return {k: v for key, item in parts.items() for k, v in _leaves(item, f"{path}.{key}".lstrip(".")).items()}
