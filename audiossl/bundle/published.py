@@ -52,7 +52,7 @@ def read_uclser20_vgg(path: str | Path) -> PublishedEncoder:
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a torch checkpoint by name, on the CPU; code in the file is never run (raises `CheckpointError`)."""
+    """The tensors of a torch checkpoint by name, on the CPU; no code in the file is run (raises `CheckpointError`)."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:

@@ -80,7 +80,7 @@ def _create(model: str) -> nn.Module:
         close = difflib.get_close_matches(model, timm.list_models(), n=1)
         hint = f"did you mean {close[0]}?" if close else "timm.list_models() names them all"
         raise RecipeError(f"encoder: timm has no network {model!r}; {hint}")
-    common = {"pretrained": False, "in_chans": 1, "num_classes": 0, "global_pool": ""}
+    common: dict[str, Any] = {"pretrained": False, "in_chans": 1, "num_classes": 0, "global_pool": ""}
     try:
         network: nn.Module = timm.create_model(model, dynamic_img_size=True, dynamic_img_pad=True, **common)
     except TypeError:  # only transformers know these two
