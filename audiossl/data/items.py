@@ -1,0 +1,167 @@
+"""A data set as a table: one row per example, whatever manifest, CSV or folder it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audiossl.errors import DataError
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("path", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("labels", pa.list_(pa.string())),
+        ("split", pa.string()),
+        ("fold", pa.int32()),
+        ("group", pa.string()),
+    ]
+)
+
+
+class Item(NamedTuple):
+    """One example. `path` is relative to the root, with `/`; start and end are seconds, or None for the whole file."""
+
+    id: str
+    path: str
+    start_s: float | None = None
+    end_s: float | None = None
+    labels: Sequence[str] = ()
+    split: str | None = None
+    fold: int | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Items:
+    """A frozen table of examples (columns: `SCHEMA`).
+
+    Attributes:
+        table: the rows, in the order of the source.
+        root: the folder that every path is relative to.
+        name: of the manifest, CSV or folder.
+        crossing_groups: how many groups the official folds are known to cut apart (4 in ESC-50).
+    """
+
+    table: pa.Table
+    root: Path
+    name: str = "items"
+    crossing_groups: int = 0
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Item], root: Path, *, name: str = "items", crossing_groups: int = 0) -> Items:
+        """A table of `rows` (raises `DataError` for a name that is not valid Unicode)."""
+        columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
+        try:
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        except UnicodeEncodeError as error:
+            raise DataError(f"{root}: the file name {error.object!r} is not valid UTF-8; rename it") from error
+        return cls(pa.Table.from_arrays(arrays, schema=SCHEMA), root, name, crossing_groups)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def column(self, name: str) -> list[Any]:
+        """One column as Python values."""
+        values: list[Any] = self.table.column(name).to_pylist()
+        return values
+
+    def rows(self) -> Iterable[Item]:
+        """The rows one by one."""
+        return map(Item._make, zip(*(self.column(name) for name in SCHEMA.names), strict=True))
+
+    def paths(self) -> list[Path]:
+        """Each example's file, with the root."""
+        return [self.root / path for path in self.column("path")]
+
+    def take(self, indices: Sequence[int]) -> Items:
+        """The rows at `indices`, in that order."""
+        return replace(self, table=self.table.take(pa.array(indices, pa.int64())))
+
+    def where(self, *, splits: Collection[str] | None = None, folds: Collection[int] | None = None) -> Items:
+        """The rows of these splits and folds; None is all.
+
+        Raises:
+            DataError: a split or fold that no row has.
+        """
+        chosen = self
+        for name, wanted in (("split", splits), ("fold", folds)):
+            if wanted is None:
+                continue
+            known = self._distinct(name)
+            for value in wanted:
+                if value not in known:
+                    there = ", ".join(map(str, known)) or "none"
+                    raise DataError(f"{self.name}: there is no {name} {value}; write one of: {there}")
+            mask = pc.is_in(chosen.table.column(name), pa.array(list(wanted), SCHEMA.field(name).type))
+            chosen = replace(chosen, table=chosen.table.filter(mask))
+        return chosen
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any row has a label."""
+        return any(self.column("labels"))
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether any row has more than one label."""
+        return any(len(labels) > 1 for labels in self.column("labels"))
+
+    @property
+    def classes(self) -> list[str]:
+        """The distinct labels, sorted."""
+        return sorted({label for labels in self.column("labels") for label in labels})
+
+    def label_list(self) -> list[str | None]:
+        """Each row's one label, or None.
+
+        Raises:
+            DataError: a row has several labels.
+        """
+        for row, labels in zip(self.column("id"), self.column("labels"), strict=True):
+            if len(labels) > 1:
+                raise DataError(f"{self.name}: {row} has {len(labels)} labels, but one per example is needed here")
+        return [labels[0] if labels else None for labels in self.column("labels")]
+
+    def splits(self) -> list[str]:
+        """The distinct splits, sorted."""
+        return self._distinct("split")
+
+    def folds(self) -> list[int]:
+        """The distinct folds, sorted."""
+        return self._distinct("fold")
+
+    def groups(self) -> list[str | None]:
+        """Each row's group: rows of one group (a recording, a speaker) must stay on one side of every split."""
+        return self.column("group")
+
+    @property
+    def split_hash(self) -> str:
+        """SHA-256 over the sorted (id, split, fold): equal for two results that are on the same split."""
+        keys = zip(self.column("id"), self.column("split"), self.column("fold"), strict=True)
+        return _digest(sorted(json.dumps(key, ensure_ascii=False) for key in keys))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over (id, path, start, end) in order: what is read, and in which order."""
+        keys = zip(*(self.column(name) for name in ("id", "path", "start_s", "end_s")), strict=True)
+        return _digest(json.dumps(key, ensure_ascii=False) for key in keys)
+
+    def _distinct(self, name: str) -> list[Any]:
+        return sorted(value for value in self.table.column(name).unique().to_pylist() if value is not None)
+
+
+def _digest(lines: Iterable[str]) -> str:
+    digest = sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""Looking at folders: which sound files there are, and whether the files of a table are among them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+from audiossl.errors import DataError
+
+SOUND_SUFFIXES = {
+    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+}
+"""What libsndfile reads. Only for finding files: what a file is, is told by its content."""
+
+
+def find_sounds(path: str | Path) -> list[Path]:
+    """Every sound file in `path` and below, sorted; `path` itself when it is a file.
+
+    Names that begin with a dot are left out (`.git`, and the `._x.wav` that a Mac leaves behind). Links to folders
+    are followed, each folder once.
+
+    Raises:
+        DataError: there is no such place, it cannot be read, or it holds no sound file.
+    """
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            if not path.exists():
+                raise DataError(f"{path}: does not exist; give a folder, a sound file, a CSV or a manifest")
+            return [path]
+        found = sorted(path / name for name in _walk(path, "", set()))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not found:
+        looked_for = " ".join(sorted(SOUND_SUFFIXES))
+        raise DataError(f"{path}: holds no sound file; files ending in {looked_for} were looked for")
+    return found
+
+
+def _walk(root: Path, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Relative names; `seen` holds the folders already visited, so a link in a circle ends."""
+    here = root / folder
+    status = here.stat()
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(here) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            if entry.name.startswith("."):
+                continue
+            name = f"{folder}{entry.name}"
+            if _is_dir(entry):
+                yield from _walk(root, f"{name}/", seen)
+            elif PurePosixPath(entry.name).suffix.lower() in SOUND_SUFFIXES:
+                yield name
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that points to itself
+        return False
+
+
+class Presence:
+    """Whether relative paths are files under a root, by listing each folder once instead of asking for each file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._folders: dict[str, dict[str, bool] | str] = {}
+
+    def fault(self, path: str) -> str | None:
+        """What is wrong with `path`, in words that follow its name, or None."""
+        if path.startswith(("/", "\\", "~")) or "\0" in path or Path(path).is_absolute():
+            return "is not a relative path; write it relative to the data folder"
+        parts = path.split("/")
+        if ".." in parts:
+            return "leaves the data folder; write a path inside it"
+        folder, _, name = path.rpartition("/")
+        listed = self._listing(folder)
+        if isinstance(listed, str):
+            return listed
+        if name not in listed:
+            near = _nearest(name, list(listed))
+            return "not found" + (f"; nearest file `{f'{folder}/{near}' if folder else near}`" if near else "")
+        if listed[name] and not self._inside(self._root / path):
+            return "is a link that leaves the data folder; give --data the folder that holds both"
+        return None
+
+    def _listing(self, folder: str) -> dict[str, bool] | str:
+        """Names in a folder and whether each is a link, or what is wrong with the folder."""
+        if folder not in self._folders:
+            self._folders[folder] = self._list(folder)
+        return self._folders[folder]
+
+    def _list(self, folder: str) -> dict[str, bool] | str:
+        here = self._root / folder
+        if folder and not self._inside(here):
+            return "is behind a link that leaves the data folder; give --data the folder that holds both"
+        try:
+            with os.scandir(here) as entries:
+                return {entry.name: entry.is_symlink() for entry in entries}
+        except (OSError, ValueError):
+            return f"not found; there is no folder `{folder}` in {self._root}"
+
+    def _inside(self, path: Path) -> bool:
+        real = os.path.realpath(path)
+        return real == self._real_root or real.startswith(self._real_root.rstrip(os.sep) + os.sep)
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    for other in names:
+        if other.casefold() == name.casefold():
+            return other
+    near = get_close_matches(name, names[:20_000], n=1)
+    return near[0] if near else None
