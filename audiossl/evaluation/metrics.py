@@ -1,0 +1,121 @@
+"""What is measured: accuracies, a bootstrap that respects groups, and the health of an embedding. Pure NumPy functions.
+
+Letters: N items, K classes, D embedding dimensions, R bootstrap draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+DRAWS_AT_ONCE = 1 << 22
+
+
+def confusion(truth_N: Ints, predicted_N: Ints, n_classes: int) -> Ints:
+    """Counts (K, K): row = true class, column = predicted class."""
+    flat = np.bincount(truth_N * n_classes + predicted_N, minlength=n_classes * n_classes)
+    return flat.reshape(n_classes, n_classes).astype(np.int64)
+
+
+def accuracy(counts_KK: Ints) -> float:
+    """Share of items on the diagonal of a confusion matrix."""
+    return float(np.trace(counts_KK) / counts_KK.sum())
+
+
+def class_accuracies(counts_KK: Ints) -> Floats:
+    """Accuracy within each true class (K,); NaN for a class without items."""
+    totals_K = counts_KK.sum(axis=1)
+    shares_K = np.full(len(totals_K), np.nan)
+    np.divide(np.diag(counts_KK), totals_K, out=shares_K, where=totals_K > 0)
+    return shares_K
+
+
+def macro_accuracy(counts_KK: Ints) -> float:
+    """Mean over the classes that occur of the accuracy within the class (also called balanced accuracy)."""
+    return float(np.nanmean(class_accuracies(counts_KK)))
+
+
+def fold_bootstrap(
+    values_N: Floats, groups: Sequence[Ints], indices: Sequence[Ints], draws: int, rng: np.random.Generator
+) -> Floats:
+    """Bootstrap the mean over folds of the mean of `values_N` within a fold, drawing whole groups.
+
+    Clips cut from one recording succeed and fail together, so groups are drawn, not clips; folds stay as they are.
+
+    Args:
+        values_N: one value per item, for example 1 where the prediction was right.
+        groups: for each fold, the group of each of its items.
+        indices: for each fold, which items it tests.
+        draws: number of bootstrap draws R.
+        rng: where the draws come from.
+
+    Returns:
+        The R bootstrapped means.
+    """
+    total_R = np.zeros(draws)
+    for fold_groups, fold_items in zip(groups, indices, strict=True):
+        _, group_N = np.unique(fold_groups, return_inverse=True)
+        sizes_G = np.bincount(group_N).astype(float)
+        sums_G = np.bincount(group_N, weights=values_N[fold_items])
+        n = len(sizes_G)
+        # A chunk at a time: draws x groups counts of a large test set would not fit in memory.
+        for start in range(0, draws, max(1, DRAWS_AT_ONCE // n)):
+            stop = min(draws, start + max(1, DRAWS_AT_ONCE // n))
+            times_RG = rng.multinomial(n, np.full(n, 1 / n), size=stop - start)
+            total_R[start:stop] += (times_RG @ sums_G) / (times_RG @ sizes_G)
+    return total_R / len(indices)
+
+
+def interval(draws_R: Floats, level: float) -> tuple[float, float]:
+    """The central interval that holds `level` of the bootstrap draws."""
+    low, high = np.quantile(draws_R, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def rankme(z_ND: Floats) -> float:
+    """Effective rank of an embedding (Garrido et al. 2023): exp of the entropy of its normalised singular values.
+
+    1 when all embeddings lie on one line through the origin, at most min(N, D).
+    """
+    values = np.linalg.svd(z_ND.astype(np.float64), compute_uv=False)
+    total = values.sum()
+    if total == 0:
+        return 0.0
+    share = values / total
+    share = share[share > 0]
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def _unit(z_ND: Floats) -> Floats:
+    norm_N1 = np.linalg.norm(z_ND, axis=1, keepdims=True)
+    return z_ND / np.where(norm_N1 > 0, norm_N1, 1.0)
+
+
+def mean_deviation(z_ND: Floats) -> float:
+    """Mean over dimensions of the deviation of the L2-normalised embeddings; 1 / sqrt(D) when they fill the sphere."""
+    return float(_unit(z_ND.astype(np.float64)).std(axis=0).mean())
+
+
+def alignment(a_ND: Floats, b_ND: Floats, power: float = 2.0) -> float:
+    """Mean distance to `power` of L2-normalised positive pairs (Wang and Isola 2020); 0 is best."""
+    distance_N = np.linalg.norm(_unit(a_ND) - _unit(b_ND), axis=1)
+    return float((distance_N**power).mean())
+
+
+def uniformity(z_ND: Floats, t: float = 2.0) -> float:
+    """Log of the mean of exp(-t d^2) over all pairs of L2-normalised embeddings (Wang and Isola 2020).
+
+    0 when all embeddings are one point; more negative is more uniform. Needs N >= 2.
+    """
+    unit_ND = _unit(z_ND.astype(np.float64))
+    upper = np.triu_indices(len(unit_ND), k=1)
+    squared = 2.0 - 2.0 * np.clip(unit_ND @ unit_ND.T, -1.0, 1.0)[upper]
+    exponents = -t * squared
+    top = exponents.max()
+    return float(top + np.log(np.exp(exponents - top).mean()))

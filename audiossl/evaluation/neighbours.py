@@ -1,0 +1,63 @@
+"""Nearest-neighbour votes.
+
+Letters: Q queries, N reference items, D dimensions, K classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+
+QUERIES_AT_ONCE = 1024
+
+
+def unit_rows(z_ND: Floats) -> Floats:
+    """Each row divided by its L2 norm; a row of zeros stays as it is."""
+    norm_N1 = np.linalg.norm(z_ND, axis=1, keepdims=True)
+    return z_ND / np.where(norm_N1 > 0, norm_N1, 1.0)
+
+
+def votes(
+    query_QD: Floats,
+    reference_ND: Floats,
+    labels_N: Ints,
+    n_classes: int,
+    *,
+    k: int,
+    temperature: float | None,
+    own_Q: Ints | None = None,
+    owner_N: Ints | None = None,
+) -> Floats:
+    """Votes (Q, K) of the `k` reference items with the largest cosine similarity to each query.
+
+    A neighbour counts 1, or exp((similarity - 1) / temperature) where a temperature is given (Wu et al. 2018). The
+    predicted class is the argmax: among equal votes the smallest label, as in Fonseca et al. 2021. Where fewer than
+    `k` items may be used, all of them vote.
+
+    Args:
+        query_QD: what is to be classified.
+        reference_ND: labelled embeddings.
+        labels_N: their labels, 0 to K - 1.
+        n_classes: K.
+        k: number of neighbours.
+        temperature: of the weights; None for a plain majority.
+        own_Q: for leave-one-out, the owner (clip, group) of each query; needs `owner_N`.
+        owner_N: the owner of each reference item; items of a query's own owner are left out.
+    """
+    reference_ND = unit_rows(reference_ND)
+    one_hot_NK = np.eye(n_classes)[labels_N]
+    result_QK = np.zeros((len(query_QD), n_classes))
+    k = min(k, len(reference_ND))
+    for start in range(0, len(query_QD), QUERIES_AT_ONCE):
+        part = slice(start, start + QUERIES_AT_ONCE)
+        similarity_QN = unit_rows(query_QD[part]) @ reference_ND.T
+        if own_Q is not None and owner_N is not None:
+            similarity_QN[own_Q[part, None] == owner_N[None, :]] = -np.inf
+        nearest_Qk = np.argpartition(-similarity_QN, k - 1, axis=1)[:, :k]
+        near_Qk = np.take_along_axis(similarity_QN, nearest_Qk, axis=1)
+        weight_Qk = np.isfinite(near_Qk).astype(float) if temperature is None else np.exp((near_Qk - 1) / temperature)
+        result_QK[part] = np.einsum("qk,qkc->qc", weight_Qk, one_hot_NK[nearest_Qk])
+    return result_QK
