@@ -113,7 +113,7 @@ class SpecAugmentConfig(ViewConfig):
 
 
 class TimeWarpConfig(ViewConfig):
-    """Move a point in time by some frames: one side is stretched, the other squeezed (SpecAugment, Park et al. 2019)."""
+    """Move a point in time by some frames: one side is stretched, the other squeezed (SpecAugment, 2019)."""
 
     name: Literal["time_warp"] = "time_warp"
     max_frames: Count = 5

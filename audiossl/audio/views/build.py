@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from audiossl.audio.views.base import Augmentation, Draw
-from audiossl.audio.views.crop import RandomResizedCrop
+from audiossl.audio.views.blur import Blur
+from audiossl.audio.views.crop import CanvasCrop, RandomResizedCrop
+from audiossl.audio.views.filters import BandPass, HighPass, LowPass
+from audiossl.audio.views.geometry import FrequencyShift, TimeReversal, TimeShift, TimeWarp
 from audiossl.audio.views.levels import Compression, GaussianNoise, LinearFader
+from audiossl.audio.views.masking import SpecAugment
+from audiossl.audio.views.memory import LogMixupExp
 from audiossl.audio.views.mixing import Log, MixBack
 from audiossl.audio.views.normalise import BatchNormalise, Normalise
+from audiossl.audio.views.reverb import Reverb
+from audiossl.audio.views.vocoder import PitchShift, TimeStretch
+from audiossl.audio.views.wave_levels import Clipping, Fade, Gain, Polarity
+from audiossl.audio.views.wave_mixing import ColouredNoise, MixAtSnr, WhiteNoise
+from audiossl.audio.views.wave_shifts import CircularShift, CropShift
 from audiossl.errors import UsageError
 from audiossl.recipe import spectrogram_views as spectrogram
 from audiossl.recipe import waveform_views as waveform
 from audiossl.recipe.views import ViewsConfig
+
+SPECTROGRAM: dict[type, Callable[[Any], Augmentation]] = {
+    spectrogram.BatchNormaliseConfig: BatchNormalise,
+    spectrogram.RandomResizedCropConfig: RandomResizedCrop,
+    spectrogram.CompressionConfig: Compression,
+    spectrogram.GaussianNoiseConfig: GaussianNoise,
+    spectrogram.CanvasCropConfig: CanvasCrop,
+    spectrogram.LogMixupExpConfig: LogMixupExp,
+    spectrogram.LinearFaderConfig: LinearFader,
+    spectrogram.SpecAugmentConfig: SpecAugment,
+    spectrogram.TimeWarpConfig: TimeWarp,
+    spectrogram.TimeShiftConfig: TimeShift,
+    spectrogram.FrequencyShiftConfig: FrequencyShift,
+    spectrogram.TimeReversalConfig: TimeReversal,
+    spectrogram.BlurConfig: Blur,
+}
+WAVEFORM: dict[type, Callable[[Any], Augmentation]] = {
+    waveform.MixAtSnrConfig: MixAtSnr,
+    waveform.GainConfig: Gain,
+    waveform.PolarityConfig: Polarity,
+    waveform.CircularShiftConfig: CircularShift,
+    waveform.CropShiftConfig: CropShift,
+    waveform.WhiteNoiseConfig: WhiteNoise,
+    waveform.ColouredNoiseConfig: ColouredNoise,
+    waveform.FadeConfig: Fade,
+    waveform.ClippingConfig: Clipping,
+}
+WAVEFORM_WITH_RATE: dict[type, Callable[[Any, int], Augmentation]] = {
+    waveform.LowPassConfig: LowPass,
+    waveform.HighPassConfig: HighPass,
+    waveform.BandPassConfig: BandPass,
+    waveform.PitchShiftConfig: PitchShift,
+    waveform.TimeStretchConfig: TimeStretch,
+    waveform.ReverbConfig: Reverb,
+}
 
 
 class Statistics(Protocol):
@@ -74,25 +120,22 @@ def build_views(config: ViewsConfig, *, sample_rate: int, log: Log, statistics: 
 
 
 def _spectrogram_view(config: spectrogram.SpectrogramView, log: Log, statistics: Statistics | None) -> Augmentation:
-    match config:
-        case spectrogram.NormaliseConfig():
-            if statistics is None:
-                raise UsageError("normalise needs the mean and deviation of the training data; measure them first")
-            return Normalise(statistics.mean, statistics.std)
-        case spectrogram.BatchNormaliseConfig():
-            return BatchNormalise(config)
-        case spectrogram.MixBackConfig():
-            return MixBack(config, log)
-        case spectrogram.RandomResizedCropConfig():
-            return RandomResizedCrop(config)
-        case spectrogram.CompressionConfig():
-            return Compression(config)
-        case spectrogram.GaussianNoiseConfig():
-            return GaussianNoise(config)
-        case spectrogram.LinearFaderConfig():
-            return LinearFader(config)
-    raise NotImplementedError(config.name)
+    if isinstance(config, spectrogram.NormaliseConfig):
+        if statistics is None:
+            raise UsageError("normalise needs the mean and deviation of the training data; measure them first")
+        return Normalise(statistics.mean, statistics.std)
+    if isinstance(config, spectrogram.MixBackConfig):
+        return MixBack(config, log)
+    return SPECTROGRAM[type(config)](config)
 
 
 def _waveform_view(config: waveform.WaveformView, sample_rate: int) -> Augmentation:
-    raise NotImplementedError(config.name)
+    for field in ("cutoff_hz", "centre_hz"):
+        highest = max(getattr(config, field, (0.0,)))
+        if highest > sample_rate / 2:
+            raise UsageError(
+                f"{config.name}: {field} {highest:g} lies above half the sample rate; write at most {sample_rate / 2:g}"
+            )
+    if type(config) in WAVEFORM_WITH_RATE:
+        return WAVEFORM_WITH_RATE[type(config)](config, sample_rate)
+    return WAVEFORM[type(config)](config)
