@@ -1,0 +1,244 @@
+"""The one pipeline of extraction: from jobs to embeddings, in whatever order they are done.
+
+Each worker thread reads a file (libsndfile and soxr free the interpreter lock), prepares its windows, and encodes
+them itself with one tensor thread, so N workers keep N cores busy. Windows in one batch have equal length: nothing is
+padded. On a CPU a batch never holds windows of two files, which makes the embedding of a file a pure function of the
+file, the model and the parameters, bit for bit, whatever else is embedded beside it, in whatever order and by however
+many workers; and it costs next to nothing, since batches of a few seconds are the fastest there. On an accelerator
+batches are filled from many files, and rounding can differ by about 1e-6 with the company a window keeps.
+
+All or nothing per file: a file that fails anywhere gives a `Failed` and no rows. Memory is bounded by the workers'
+batches and the rows of the files in hand, not by the length or number of files.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from audiossl.bundle.bundle import Array, Bundle, Times
+from audiossl.bundle.windows import Samples, Window
+from audiossl.embedding.device import choose_device, cores, multiplies_bf16, one_thread_per_worker
+from audiossl.embedding.options import EmbedOptions
+from audiossl.embedding.reading import Job, Reader, SoundFacts
+from audiossl.errors import AudioError
+from audiossl.modality import modality_of
+from audiossl.recipe.schema import EmbeddingConfig
+
+_CPU_BATCH_S, _DEVICE_BATCH_S = 5.0, 320.0
+_WAITING_BATCHES = 4
+"""Batches' worth of windows of different lengths that may wait to be filled up."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A job that is done: its W windows, times in seconds from the start of the file."""
+
+    job: Job
+    start_s: Times
+    end_s: Times
+    embeddings: Array
+    duration_s: float
+    sample_rate: int
+    short: bool
+    silent: bool
+    nonfinite: int
+
+    @property
+    def clip(self) -> Array:
+        """The embedding (D,) of the whole: the mean over windows."""
+        mean: Array = self.embeddings.mean(axis=0)
+        return mean
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job that gave no rows, and why."""
+
+    job: Job
+    cause: str
+    offset_s: float | None
+
+
+Result = Embedded | Failed
+
+
+def embedding_config(bundle: Bundle, options: EmbedOptions) -> EmbeddingConfig:
+    """The bundle's windows with what `options` says otherwise."""
+    told = {name: value for name in ("window_s", "hop_s") if (value := getattr(options, name)) is not None}
+    return bundle.recipe.embedding.model_copy(update=told)
+
+
+class Engine:
+    """A bundle on its device, ready to embed jobs. Moves the bundle."""
+
+    def __init__(self, bundle: Bundle, options: EmbedOptions) -> None:
+        device = choose_device(options.device)
+        self.bundle = bundle.to(device)
+        self.device, on_cpu = device, device.type == "cpu"
+        self.bf16 = options.precision == "bf16" or (options.precision == "auto" and multiplies_bf16(device))
+        self.embedding = embedding_config(bundle, options)
+        self.workers = cores() if options.workers == "auto" else options.workers
+        self.mix_files = not on_cpu
+        batch_s = (_CPU_BATCH_S if on_cpu else _DEVICE_BATCH_S) if options.batch_s == "auto" else options.batch_s
+        self.batch_samples = round(batch_s * bundle.sample_rate)
+        self.reader = Reader(modality_of(bundle.recipe), bundle.sample_rate, self.embedding, options.nonfinite)
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
+        """One result per job, each as soon as it is done. Closing the iterator stops the workers.
+
+        Raises whatever a worker raises that is not a fault of one sound file.
+        """
+        feed, feeding, stop = iter(jobs), threading.Lock(), threading.Event()
+        results: queue.Queue[Result | BaseException | None] = queue.Queue(maxsize=4 * self.workers)
+
+        def deliver(result: Result | BaseException | None) -> None:
+            while not stop.is_set():
+                with suppress(queue.Full):
+                    results.put(result, timeout=0.2)
+                    break
+
+        def work() -> None:
+            worker = _Worker(self)
+            try:
+                while not stop.is_set():
+                    with feeding:
+                        job = next(feed, None)
+                    for result in worker.finish() if job is None else worker.add(job):
+                        deliver(result)
+                    if job is None:
+                        break
+            except BaseException as error:
+                deliver(error)
+            deliver(None)
+
+        with one_thread_per_worker():
+            threads = [threading.Thread(target=work, name=f"embed-{n}", daemon=True) for n in range(self.workers)]
+            for thread in threads:
+                thread.start()
+            try:
+                running = len(threads)
+                while running:
+                    result = results.get()
+                    if isinstance(result, BaseException):
+                        raise result
+                    if result is None:
+                        running -= 1
+                    else:
+                        yield result
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
+
+    def encode(self, batch: list[Samples]) -> Array:
+        """Embeddings (B, D) of prepared windows of one length."""
+        x_BS = torch.from_numpy(np.stack(batch)).to(self.device)
+        embeddings: Array = self.bundle.encode(x_BS, bf16=self.bf16).cpu().numpy()
+        return embeddings
+
+
+@dataclass(eq=False)
+class _Open:
+    """A job whose windows are not all encoded yet."""
+
+    job: Job
+    facts: SoundFacts = field(default_factory=SoundFacts)
+    windows: list[tuple[float, float]] = field(default_factory=list)
+    rows: list[Array] = field(default_factory=list)
+    error: AudioError | None = None
+    read: bool = False
+
+    @property
+    def settled(self) -> bool:
+        return self.read and (self.error is not None or len(self.rows) == len(self.windows))
+
+    def result(self, sample_rate: int) -> Result:
+        if self.error is None and not np.isfinite(rows := np.stack(self.rows)).all():
+            offset_s = self.windows[int(np.argmin(np.isfinite(rows).all(axis=1)))][0]
+            self.error = AudioError(self.job.path, "its embedding is not finite", offset_s)
+        if self.error is not None:
+            return Failed(self.job, self.error.cause, self.error.offset_s)
+        start_s, end_s = np.array(self.windows).T + (self.job.start_s or 0.0)
+        return Embedded(
+            job=self.job,
+            start_s=start_s,
+            end_s=end_s,
+            embeddings=rows,
+            duration_s=self.facts.samples / sample_rate,
+            sample_rate=self.facts.file_rate,
+            short=self.facts.short,
+            silent=self.facts.silent,
+            nonfinite=self.facts.nonfinite,
+        )
+
+
+class _Worker:
+    """One thread's windows, in one bucket per length."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._buckets: dict[int, list[tuple[_Open, Samples]]] = {}
+        self._waiting = 0  # samples in all buckets
+        self._open: list[_Open] = []
+
+    def add(self, job: Job) -> list[Result]:
+        """Read one job; gives the results of all that are done by then."""
+        this = _Open(job)
+        self._open.append(this)
+        try:
+            for window in self._engine.reader.windows(job, this.facts):
+                self._put(this, window)
+        except AudioError as error:
+            this.error = error
+            self._discard(this)
+        this.read = True
+        if not self._engine.mix_files:
+            self._flush()
+        return self._settled()
+
+    def finish(self) -> list[Result]:
+        """Encode what waits; gives the last results."""
+        self._flush()
+        return self._settled()
+
+    def _put(self, owner: _Open, window: Window) -> None:
+        samples = self._engine.bundle.frontend.prepare(window.samples)
+        owner.windows.append((window.start_s, window.end_s))
+        bucket = self._buckets.setdefault(len(samples), [])
+        bucket.append((owner, samples))
+        self._waiting += len(samples)
+        if (len(bucket) + 1) * len(samples) > self._engine.batch_samples:
+            self._encode(len(samples))
+        while self._waiting > _WAITING_BATCHES * self._engine.batch_samples:
+            self._encode(next(iter(self._buckets)))
+
+    def _encode(self, length: int) -> None:
+        bucket = self._buckets.pop(length)
+        self._waiting -= length * len(bucket)
+        for (owner, _), row in zip(bucket, self._engine.encode([samples for _, samples in bucket]), strict=True):
+            owner.rows.append(row)
+
+    def _flush(self) -> None:
+        for length in list(self._buckets):
+            self._encode(length)
+
+    def _discard(self, owner: _Open) -> None:
+        for length, bucket in list(self._buckets.items()):
+            kept = [entry for entry in bucket if entry[0] is not owner]
+            self._waiting -= length * (len(bucket) - len(kept))
+            if kept:
+                self._buckets[length] = kept
+            else:
+                del self._buckets[length]
+
+    def _settled(self) -> list[Result]:
+        done = [this for this in self._open if this.settled]
+        self._open = [this for this in self._open if not this.settled]
+        return [this.result(self._engine.bundle.sample_rate) for this in done]

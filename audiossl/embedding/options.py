@@ -1,0 +1,32 @@
+"""How an extraction runs. Imports no torch, so that the command line can read the defaults."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from audiossl.recipe.base import Auto, Config, Count, Positive
+
+
+class EmbedOptions(Config):
+    """What can be said to `audiossl embed` beside the model and the inputs."""
+
+    window_s: Positive | Auto | None = None
+    """Seconds per window; `auto` takes a file of up to 30 s whole. Left out: as the model says."""
+    hop_s: Positive | Auto | None = None
+    """Seconds between windows; `auto` is the window's length. Left out: as the model says."""
+    batch_s: Positive | Auto = "auto"
+    """Seconds of sound that the encoder takes at once. `auto`: 5 on a CPU, 320 elsewhere."""
+    workers: Count | Auto = "auto"
+    """Threads, each of which reads and encodes. `auto`: one per core."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    precision: Literal["32", "bf16", "auto"] = "32"
+    """Of the encoder. `auto`: bf16 where the device multiplies it in hardware: several times faster, about 1 % off."""
+    nonfinite: Literal["error", "zero"] = "error"
+    """What a NaN or infinite sample does: fail its file, or become zero and be counted."""
+    retry_failed: bool = False
+    """Try the files again that failed in an earlier run."""
+    shard_items: Count = 1000
+    """Files per shard at most."""
+    shard_s: Positive = 30.0
+    """Seconds of work after which a shard is written, so that a killed run loses no more."""

@@ -1,0 +1,84 @@
+"""From one job to its windows: decoded block by block, in memory that does not grow with the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from audiossl.bundle.windows import Window, Windower
+from audiossl.data.items import Items
+from audiossl.modality import Modality
+from audiossl.recipe.schema import EmbeddingConfig
+
+BLOCK_S = 60.0
+"""Seconds decoded at once."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One example: a file, or the part of it from `start_s` to `end_s`. `index` is the caller's number for it."""
+
+    index: int
+    path: Path
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+def jobs_of(items: Items) -> list[Job]:
+    """One job per row, numbered by row."""
+    parts = zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True)
+    return [Job(index, *part) for index, part in enumerate(parts)]
+
+
+@dataclass
+class SoundFacts:
+    """What was met while reading one job, complete when its last window was read."""
+
+    samples: int = 0
+    file_rate: int = 0
+    short: bool = False
+    silent: bool = True
+    nonfinite: int = 0
+
+    def add(self, sound: Any) -> None:  # noqa: ANN401 - the modality's own kind of block
+        """Take in one more block."""
+        self.samples += len(sound.samples)
+        self.file_rate = sound.file_rate
+        self.short |= sound.short
+        self.silent &= sound.silent
+        self.nonfinite += sound.nonfinite
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads jobs at one rate into windows of one kind."""
+
+    modality: Modality
+    sample_rate: int
+    embedding: EmbeddingConfig
+    nonfinite: Literal["error", "zero"]
+
+    def windows(self, job: Job, facts: SoundFacts) -> Iterator[Window]:
+        """The windows of `job` in order, times counted from its start (raises `AudioError`)."""
+        windower = Windower(self.embedding, self.sample_rate)
+        for sound in self._blocks(job):
+            facts.add(sound)
+            yield from windower.push(sound.samples)
+        yield from windower.finish()
+
+    def _blocks(self, job: Job) -> Iterator[Any]:
+        if job.start_s is None and job.end_s is None:
+            yield from self.modality.blocks(job.path, self.sample_rate, BLOCK_S, nonfinite=self.nonfinite)
+            return
+        start_s = job.start_s or 0.0
+        end_s = self.modality.probe(job.path).duration_s
+        end_s = end_s if job.end_s is None else min(end_s, job.end_s)
+        first = True
+        while first or end_s - start_s > 1 / self.sample_rate:
+            length_s = min(BLOCK_S, max(end_s - start_s, 1 / self.sample_rate))
+            yield self.modality.decode(
+                job.path, self.sample_rate, start_s=start_s, duration_s=length_s, nonfinite=self.nonfinite
+            )
+            start_s, first = start_s + length_s, False
