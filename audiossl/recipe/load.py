@@ -64,7 +64,8 @@ class _Layer:
         while above and above not in self.places:
             above = above.rpartition(".")[0]
         place = self.places.get(above, _Place("the defaults", 0, ""))
-        self.faults.append((place, what if place.path == path and not place.line else f"{path}: {what}"))
+        named_already = not path or (place.path == path and not place.line)
+        self.faults.append((place, what if named_already else f"{path}: {what}"))
 
 
 def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -78,10 +79,10 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: every fault of the recipe, each `file:line: section.key: what; what to write instead`.
         UsageError: there is no such recipe.
     """
-    layers: dict[Path, _Layer] = {}
-    _collect(find_recipe(source), (), layers)
-    layer = _Layer(value=Recipe().model_dump(mode="json"))
-    for child in (*layers.values(), _flags(overrides)):
+    told: dict[Path, _Layer] = {}
+    _collect(find_recipe(source), (), told)
+    layer, layers = _Layer(value=Recipe().model_dump(mode="json")), [*told.values(), _flags(overrides)]
+    for child in layers:
         layer = layer.under(child)
     try:
         recipe = Recipe.model_validate(layer.value)
@@ -89,8 +90,8 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         for problem in problems(Recipe, error):
             layer.fault(*problem)
     if layer.faults:
-        order = {source: rank for rank, source in enumerate(dict.fromkeys(p.source for p in layer.places.values()))}
-        ranked = sorted(layer.faults, key=lambda item: (order.get(item[0].source, -1), item[0].line))
+        rank = {place.source: number for number, child in enumerate(layers) for place in child.places.values()}
+        ranked = sorted(layer.faults, key=lambda fault: (rank.get(fault[0].source, len(layers)), fault[0].line))
         raise RecipeError([f"{place}: {what}" for place, what in ranked])
     return recipe
 
@@ -100,7 +101,7 @@ def find_recipe(source: str | Path) -> Path:
     if found := _find(source, Path()):
         return found
     raise UsageError(
-        f"there is no recipe {source}{_suggest(source, Path())}; `audiossl recipe list` names the shipped ones"
+        f"there is no recipe {source}; `audiossl recipe list` names the shipped ones{_suggest(source, Path())}"
     )
 
 
@@ -160,7 +161,7 @@ def _collect(path: Path, chain: tuple[Path, ...], layers: dict[Path, _Layer]) ->
         found = _find(parent, path.parent)
         if found is None:
             raise RecipeError(
-                f"{where}: there is no recipe {parent}{_suggest(parent, path.parent)} ({_arrows(chain, parent)})"
+                f"{where}: there is no recipe {parent} ({_arrows(chain, parent)}){_suggest(parent, path.parent)}"
             )
         if found.resolve() in chain:
             raise RecipeError(f"{where}: goes in a circle ({_arrows(chain, found.name)}); take one link out")
@@ -227,10 +228,10 @@ def _find(source: str | Path, folder: Path) -> Path | None:
 
 
 def _suggest(source: str | Path, folder: Path) -> str:
-    beside = [path.relative_to(folder).as_posix() for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    beside = sorted(path.stem for path in folder.glob(f"*{SUFFIX}"))
     shipped = {shipped.name.rpartition("/")[2]: shipped.name for shipped in list_recipes()}
     word = str(source).removesuffix(SUFFIX)
-    return did_you_mean(shipped.get(word, source), (*shipped.values(), *beside))
+    return did_you_mean(shipped.get(word, word), (*shipped.values(), *beside))
 
 
 def _arrows(chain: tuple[Path, ...], last: str) -> str:

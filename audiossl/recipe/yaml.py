@@ -28,6 +28,7 @@ _SCALARS = {
     "int": r"[-+]?[0-9]+",
     "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAKE: dict[str, Callable[[str], object]] = {
     "null": lambda text: None,
     "bool": lambda text: text.lower() == "true",
@@ -176,6 +177,11 @@ class _Loader(yaml.SafeLoader):
         if kind == "int" and len(text) > MAX_DIGITS:
             self.faults.append((line, f"is a number of {len(text)} digits; write at most {MAX_DIGITS}"))
             return 0
+        if _SURROGATE.search(text):
+            try:  # JSON writes a character beyond U+FFFF as two escapes
+                text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                self.faults.append((line, "has half of a character (a lone surrogate); write all of it"))
         return _MAKE.get(kind, str)(text)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
@@ -200,6 +206,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _quote_odd_line_breaks(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """PyYAML folds the line breaks of Unicode into spaces unless they stand escaped in double quotes."""
+    return dumper.represent_scalar(_TAG + "str", text, style='"' if re.search("[\x85\u2028\u2029]", text) else None)
+
+
+_Dumper.add_representer(str, _quote_odd_line_breaks)
 for _kind, _pattern in _SCALARS.items():
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(_TAG + _kind, re.compile(rf"(?:{_pattern})\Z"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +22,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 
 @app.command()
-def show(recipe: Source, override: Override = None, as_json: AsJson = False) -> None:
+def show(
+    recipe: Source,
+    override: Override = None,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Replace every auto, for the recipe's data on this machine.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print every value of a recipe: its own, those it extends, and the defaults.
 
     Example: audiossl recipe show audio/esc50_simclr --set optimiser.name=lars
@@ -29,6 +37,15 @@ def show(recipe: Source, override: Override = None, as_json: AsJson = False) -> 
     from audiossl.recipe.load import dump_recipe, load_recipe
 
     told = load_recipe(recipe, override or [])
+    if resolved:
+        from audiossl.data.manifest import load_items
+        from audiossl.training.pretrain import resolve_recipe
+
+        items = load_items(told.data.manifest, None if told.data.root is None else Path(told.data.root))
+        items = items if told.data.splits is None else items.where(splits=told.data.splits)
+        told, choices = resolve_recipe(told, items)
+        for choice in choices:
+            say(f"{choice.field}: {choice.value} ({choice.why})")
     if as_json:
         emit_json(told.model_dump(mode="json"))
     else:
