@@ -101,7 +101,8 @@ def records(source: Source, root: Path, given: Path | None = None) -> Iterator[R
                 if match := re.fullmatch(source.regex, name.as_posix()):
                     yield Record(name.as_posix(), {**match.groupdict(""), "path": name.as_posix()})
         case SynthSource():
-            yield from read_csv(root / SYNTH_TABLE, ",", {"path", "label", "fold", "group"})
+            for where, values in read_csv(root / SYNTH_TABLE, ",", {"file_name", "label", "fold", "group"}):
+                yield Record(where, {**values, "path": values["file_name"]})
 
 
 def read_csv(path: Path, delimiter: str, needed: set[str]) -> Iterator[Record]:
