@@ -1,0 +1,220 @@
+"""What `audiossl data check` counts: what a data set lists, what is there, and what its manifest says about it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple, TypeVar
+
+from audiossl.audio.decode import blocks, probe
+from audiossl.data.items import Items
+from audiossl.data.manifest import Listing
+from audiossl.data.manifest_schema import Expect
+from audiossl.data.walk import find_sounds
+from audiossl.errors import AudioError, DataError
+from audiossl.progress import Progress, Silent
+
+_THREADS = 8
+_HEAD_BYTES = 1 << 16
+
+_Value = TypeVar("_Value", int, str)
+
+
+class Duration(NamedTuple):
+    """Seconds: shortest, middle and longest file, and all together."""
+
+    shortest_s: float
+    median_s: float
+    longest_s: float
+    total_s: float
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found; paths are relative to `root`.
+
+    Attributes:
+        name, root: of the data set.
+        verified: every file was decoded to its end, not only its header read.
+        items, files: rows of the table, and files behind them that can be read.
+        missing: listed, but not there.
+        rows: other faults of rows (outside the root, duplicate, unknown split, no label).
+        unlisted: sound files that are there, but not listed.
+        unreadable: path and cause.
+        short: files with less sound than their header promises.
+        silent: files without any sound (only when verified).
+        duplicates: paths of files with the same bytes (SHA-256).
+        durations: of the readable files; None without any.
+        rates, channels, formats: how many files have each.
+        classes, folds, splits: how many rows have each.
+        groups: how many groups there are.
+        differing: what the manifest expects and is not so.
+    """
+
+    name: str
+    root: str
+    verified: bool
+    items: int
+    files: int
+    missing: list[str]
+    rows: list[str]
+    unlisted: list[str]
+    unreadable: list[tuple[str, str]]
+    short: list[str]
+    silent: list[str]
+    duplicates: list[list[str]]
+    durations: Duration | None
+    rates: dict[int, int]
+    channels: dict[int, int]
+    formats: dict[str, int]
+    classes: dict[str, int]
+    folds: dict[int, int]
+    splits: dict[str, int]
+    groups: int
+    differing: list[str]
+
+    @property
+    def faults(self) -> list[str]:
+        """What keeps the data set from being used as it stands, in words; empty when all is well."""
+        unreadable = [f"{path}: {cause}" for path, cause in self.unreadable]
+        return [*self.missing, *self.rows, *unreadable, *self.differing]
+
+
+class _File(NamedTuple):
+    """One file's header, or the cause why it cannot be read."""
+
+    path: str
+    cause: str | None = None
+    duration_s: float = 0.0
+    rate: int = 0
+    channels: int = 0
+    format: str = ""
+    short: bool = False
+    silent: bool = False
+
+
+def check(listing: Listing, *, verify: bool = False, progress: Progress | None = None) -> CheckReport:
+    """Look at every file of a data set.
+
+    Args:
+        listing: from `manifest.list_items`.
+        verify: decode every file to its end, which finds damage inside; otherwise only headers are read.
+        progress: told of every file.
+    """
+    items = listing.items
+    paths = list(dict.fromkeys(items.column("path")))
+    looked = _look_at_all(items.root, paths, verify, progress or Silent())
+    good = [file for file in looked if file.cause is None]
+    labels = Counter(label for row in items.column("labels") for label in row)
+    return CheckReport(
+        name=items.name,
+        root=str(items.root),
+        verified=verify,
+        items=len(items),
+        files=len(good),
+        missing=[str(problem) for problem in listing.problems if problem.kind == "missing"],
+        rows=[str(problem) for problem in listing.problems if problem.kind != "missing"],
+        unlisted=_unlisted(items.root, set(paths)),
+        unreadable=[(file.path, file.cause) for file in looked if file.cause is not None],
+        short=[file.path for file in good if file.short],
+        silent=[file.path for file in good if file.silent],
+        duplicates=_duplicates(items.root, [file.path for file in good]),
+        durations=_durations([file.duration_s for file in good]),
+        rates=_counted(file.rate for file in good),
+        channels=_counted(file.channels for file in good),
+        formats=_counted(file.format for file in good),
+        classes=dict(sorted(labels.items())),
+        folds=_counted(fold for fold in items.column("fold") if fold is not None),
+        splits=_counted(split for split in items.column("split") if split is not None),
+        groups=len({group for group in items.groups() if group is not None}),
+        differing=list(_differing(items, listing.manifest.expect, labels)),
+    )
+
+
+def _look_at_all(root: Path, paths: list[str], verify: bool, progress: Progress) -> list[_File]:
+    looked = []
+    progress.start("checking", len(paths), "files")
+    try:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for file in pool.map(lambda path: _look(root, path, verify), paths):
+                looked.append(file)
+                progress.advance()
+    finally:
+        progress.close()
+    return looked
+
+
+def _look(root: Path, path: str, verify: bool) -> _File:
+    try:
+        info = probe(root / path)
+        frames, short, silent = info.frames, info.short, False
+        if verify:
+            frames, silent = 0, True
+            for block in blocks(root / path, None, 10.0):
+                frames += len(block.samples)
+                silent &= block.silent
+                short |= block.short
+    except AudioError as error:
+        return _File(path, error.cause)
+    seconds = frames / info.sample_rate
+    return _File(path, None, seconds, info.sample_rate, info.channels, info.format, short, silent)
+
+
+def _unlisted(root: Path, listed: set[str]) -> list[str]:
+    try:
+        there = [path.relative_to(root).as_posix() for path in find_sounds(root)]
+    except DataError:
+        return []
+    return [path for path in there if path not in listed]
+
+
+def _duplicates(root: Path, paths: list[str]) -> list[list[str]]:
+    """Files with the same bytes: those equal in size and in their first 64 kB are read whole."""
+    alike: dict[tuple[int, bytes], list[str]] = defaultdict(list)
+    for path in paths:
+        try:
+            with (root / path).open("rb") as file:
+                alike[(root / path).stat().st_size, sha256(file.read(_HEAD_BYTES)).digest()].append(path)
+        except OSError:  # gone since it was probed
+            continue
+    same: dict[bytes, list[str]] = defaultdict(list)
+    for (size, head), members in alike.items():
+        for path in members if len(members) > 1 else ():
+            same[head if size <= _HEAD_BYTES else _digest(root / path)].append(path)
+    return sorted(members for members in same.values() if len(members) > 1)
+
+
+def _digest(path: Path) -> bytes:
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.digest()
+
+
+def _durations(seconds: list[float]) -> Duration | None:
+    return Duration(min(seconds), median(seconds), max(seconds), sum(seconds)) if seconds else None
+
+
+def _counted(values: Iterator[_Value]) -> dict[_Value, int]:
+    return dict(sorted(Counter(values).items()))
+
+
+def _differing(items: Items, expect: Expect, labels: Counter[str]) -> Iterator[str]:
+    counted = {
+        "items": (expect.items, len(items)),
+        "classes": (expect.classes, len(labels)),
+        "groups": (expect.groups, len(set(items.groups()) - {None})),
+    }
+    splits = Counter(items.column("split"))
+    counted |= {f"split {name}": (wanted, splits[name]) for name, wanted in (expect.splits or {}).items()}
+    folds = Counter(map(str, items.column("fold")))
+    counted |= {f"fold {name}": (wanted, folds[name]) for name, wanted in (expect.folds or {}).items()}
+    for what, (wanted, found) in counted.items():
+        if wanted is not None and wanted != found:
+            yield f"{what}: {wanted:,} expected, {found:,} found"
