@@ -98,8 +98,11 @@ def _unit(z_ND: Floats) -> Floats:
 
 
 def mean_deviation(z_ND: Floats) -> float:
-    """Mean over dimensions of the deviation of the L2-normalised embeddings; 1 / sqrt(D) when they fill the sphere."""
-    return float(_unit(z_ND.astype(np.float64)).std(axis=0).mean())
+    """Mean over dimensions of the deviation of the L2-normalised embeddings, times sqrt(D).
+
+    1 when they fill the sphere, 0 when they are one point.
+    """
+    return float(_unit(z_ND.astype(np.float64)).std(axis=0).mean() * z_ND.shape[1] ** 0.5)
 
 
 def alignment(a_ND: Floats, b_ND: Floats, power: float = 2.0) -> float:

@@ -70,7 +70,7 @@ def run_task(protocol: Protocol, features_ND: Floats, task: Task, *, threads: in
     # The fits are many and small: one each per core beats one after the other on all cores.
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         outcomes = predict(protocol, x_ND, task, pool.map)
-    return _score(protocol, task, outcomes, features_ND.shape[1])
+    return _score(protocol, task, outcomes)
 
 
 Map = Callable[..., Iterable[Any]]
@@ -159,7 +159,7 @@ def _scaler(protocol: Protocol, x_ND: Doubles) -> Callable[[Doubles], Doubles]:
     return transform
 
 
-def _score(protocol: Protocol, task: Task, outcomes: list[Outcome], dim: int) -> Score:
+def _score(protocol: Protocol, task: Task, outcomes: list[Outcome]) -> Score:
     predictions = np.full(len(task.ids), -1, np.int64)
     folds = []
     for one, outcome in zip(task.rounds, outcomes, strict=True):
@@ -180,7 +180,6 @@ def _score(protocol: Protocol, task: Task, outcomes: list[Outcome], dim: int) ->
         split_hash=task.split_hash,
         seed=protocol.seed,
         n=sum(fold.n for fold in folds),
-        dim=dim,
         accuracy=float(np.mean([fold.accuracy for fold in folds])),
         interval=bootstrap(protocol, task, (predictions == task.labels).astype(float)),
         macro_accuracy=float(np.mean([fold.macro_accuracy for fold in folds])),

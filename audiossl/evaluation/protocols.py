@@ -19,7 +19,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from audiossl import files
 from audiossl.errors import RecipeError, UsageError
 from audiossl.recipe.base import Config, Count, Positive
-from audiossl.recipe.yaml import read_yaml
+from audiossl.recipe.problems import problems
+from audiossl.recipe.yaml import Document, read_yaml
 
 DEFAULT_PROTOCOLS = ("lr_nested@1", "knn@1")
 
@@ -36,13 +37,13 @@ class FeaturesConfig(Config):
 class LogisticRegressionConfig(Config):
     """Multinomial logistic regression with an L2 penalty on the weights and none on the intercepts."""
 
-    name: Literal["logistic_regression"]
+    name: Literal["logistic_regression"] = "logistic_regression"
 
 
 class KnnConfig(Config):
     """A vote of the nearest training items by cosine similarity."""
 
-    name: Literal["knn"]
+    name: Literal["knn"] = "knn"
     k: Count
     temperature: Positive | None
     """A neighbour's vote weighs exp(similarity / temperature); null is a plain majority."""
@@ -51,7 +52,7 @@ class KnnConfig(Config):
 class NewtonConfig(Config):
     """Truncated Newton, to convergence."""
 
-    name: Literal["newton_cg"]
+    name: Literal["newton_cg"] = "newton_cg"
     tolerance: Positive
     """Largest entry of the gradient of the mean objective at the solution."""
     max_iterations: Count
@@ -61,7 +62,7 @@ class NewtonConfig(Config):
 class NoFitConfig(Config):
     """A head without parameters."""
 
-    name: Literal["none"]
+    name: Literal["none"] = "none"
 
 
 class NestedConfig(Config):
@@ -71,7 +72,7 @@ class NestedConfig(Config):
     stratified grouped ones are made of it.
     """
 
-    name: Literal["nested"]
+    name: Literal["nested"] = "nested"
     strengths: list[Positive] = Field(min_length=1)
     """Candidate values of C, ascending."""
 
@@ -86,7 +87,7 @@ class NestedConfig(Config):
 class NoSelectionConfig(Config):
     """Nothing is chosen."""
 
-    name: Literal["none"]
+    name: Literal["none"] = "none"
 
 
 class FoldsConfig(Config):
@@ -178,10 +179,10 @@ def read_protocol(path: Path) -> Protocol:
     try:
         return Protocol.model_validate(document.value)
     except ValidationError as error:
-        raise RecipeError([_problem(document.where(*fault["loc"]), fault) for fault in error.errors()]) from error
+        raise RecipeError(
+            [f"{_where(document, path)}: {path}: {what}" for path, what in problems(Protocol, error)]
+        ) from error
 
 
-def _problem(where: str, fault: object) -> str:
-    assert isinstance(fault, dict)
-    field = ".".join(map(str, fault["loc"])) or "protocol"
-    return f"{where}: {field}: {fault['msg'].removeprefix('Value error, ')}"
+def _where(document: Document, path: str) -> str:
+    return document.where(*(int(part) if part.isdigit() else part for part in path.split(".")))

@@ -40,8 +40,6 @@ class Score(Record):
     seed: int
     n: int
     """Test items of all folds."""
-    dim: int
-    """Size of the embedding."""
     accuracy: float
     """Mean over folds."""
     interval: tuple[float, float]
@@ -70,15 +68,17 @@ class Row(Record):
     kind: Kind
     name: str
     """The model's path, or what the baseline is."""
-    model: int | None
-    """Which of the report's models this row is of, or is the untrained twin of."""
+    models: list[int]
+    """The report's model that this row is, or the models of which it is the untrained twin."""
     seed: int | None
     """Of random weights."""
     sha256: str | None
     """Of the encoder bundle."""
+    dim: int
+    """Size of the embedding."""
     scores: dict[str, Score]
     """Protocol id to score."""
-    health: Health | None
+    health: Health
 
 
 class Gain(Record):
@@ -109,7 +109,7 @@ class DataFacts(Record):
     """The names of the test folds."""
     split_hash: str
     fingerprint: str
-    """SHA-256 over ids, sizes and dates of the files."""
+    """SHA-256 over what is read and what is to be predicted: files with size and date, labels, groups."""
     chance: float
     """Accuracy of guessing any class with equal probability."""
     majority: float

@@ -1,0 +1,240 @@
+"""`evaluate`: pretrained encoders, their untrained twins and plain features, on the same folds, in one report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from audiossl import __version__
+from audiossl.bundle.bundle import Bundle
+from audiossl.bundle.load import load_bundle
+from audiossl.data.items import Items
+from audiossl.data.manifest import load_items
+from audiossl.embedding.features import readable_features
+from audiossl.errors import DataError, UsageError
+from audiossl.evaluation import cache, metrics
+from audiossl.evaluation.baselines import (
+    UNTRAINED_SEEDS,
+    Baseline,
+    Features,
+    baselines,
+    chance_accuracy,
+    majority_accuracy,
+)
+from audiossl.evaluation.gains import gains
+from audiossl.evaluation.probes import run_task, task_of
+from audiossl.evaluation.protocols import DEFAULT_PROTOCOLS, Protocol, load_protocol
+from audiossl.evaluation.report import Extras, write_report
+from audiossl.evaluation.scores import DataFacts, EvaluationReport, Health, ModelFacts, Row, Score
+from audiossl.evaluation.task import Task
+from audiossl.progress import Progress, Silent
+
+HEALTH_ITEMS = 2000
+"""At most this many items enter the measures of health, which cost the square or cube of them."""
+TOLD = 10
+"""Failed files that a message names."""
+
+
+class Options(NamedTuple):
+    """How `evaluate` goes about it; nothing here changes a score but `seeds`."""
+
+    seeds: tuple[int, ...] = UNTRAINED_SEEDS
+    """Of the untrained twins."""
+    baselines: bool = True
+    """Whether to score the untrained twins and the log-mel statistics too."""
+    cache: bool = True
+    """Whether baseline scores are taken from, and kept in, the user's cache folder."""
+    skip_failed: bool = False
+    """Leave out files that cannot be decoded, and list them, instead of refusing."""
+    labels_from_folders: bool = False
+    """A folder's subfolders are the classes."""
+    threads: int | None = None
+    """Fits at a time; all cores when None."""
+
+
+class _Scorer(NamedTuple):
+    """The protocols, each with its rounds."""
+
+    protocols: list[Protocol]
+    tasks: list[Task]
+    fingerprint: str
+    threads: int | None
+
+    def score(self, features: Features) -> dict[str, Score]:
+        return {
+            protocol.id: run_task(protocol, features, task, threads=self.threads)
+            for protocol, task in zip(self.protocols, self.tasks, strict=True)
+        }
+
+
+def evaluate(
+    models: Sequence[str | Path | Bundle],
+    on: str | Path | Items,
+    *,
+    data: Path | None = None,
+    protocols: Sequence[str] = DEFAULT_PROTOCOLS,
+    options: Options | None = None,
+    out: Path | None = None,
+    run_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> EvaluationReport:
+    """Score encoders on labelled items, beside their untrained twins and log-mel statistics.
+
+    Args:
+        models: encoder bundles, or their paths.
+        on: labelled items, or what `load_items` takes: a manifest's name, a CSV, a folder.
+        data: where the manifest's files are.
+        protocols: ids such as `lr_nested@1`.
+        options: seeds, cache, what to do with broken files.
+        out: write `report.json` and `report.html` here.
+        run_folder: of the training, for its curves in the page.
+        progress: told about the extraction of every row.
+
+    Raises:
+        UsageError: no model, no protocol, an unknown one, or one twice.
+        DataError: items without labels, files that cannot be read, folds that leak (see `make_task`).
+        CheckpointError: a model that is not a bundle.
+    """
+    options, progress = options or Options(), progress or Silent()
+    chosen = _protocols(protocols)
+    if not models:
+        raise UsageError("there is no model to evaluate; give the path of an encoder bundle")
+    items = on if isinstance(on, Items) else load_items(on, data, labels_from_folders=options.labels_from_folders)
+    for protocol in chosen:  # labels and folds are looked at before hours of embedding
+        task_of(protocol, items)
+    bundles = [model if isinstance(model, Bundle) else load_bundle(model) for model in models]
+    features, items, failed = _embed(bundles, items, options, progress)
+    tasks = [task_of(protocol, items) for protocol in chosen]
+    scorer = _Scorer(chosen, tasks, cache.data_fingerprint(items), options.threads)
+    names = [_name(model, number) for number, model in enumerate(models)]
+    rows = [
+        _row(name, number, bundle, values, scorer)
+        for number, (name, bundle, values) in enumerate(zip(names, bundles, features, strict=True))
+    ]
+    if options.baselines:
+        rows += [_baseline_row(one, items, scorer, options, progress) for one in baselines(bundles, options.seeds)]
+    report = EvaluationReport(
+        audiossl=__version__,
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        data=_data_facts(items, scorer, failed),
+        models=[_model_facts(name, bundle) for name, bundle in zip(names, bundles, strict=True)],
+        protocols={protocol.id: protocol.model_dump(mode="json") for protocol in chosen},
+        rows=rows,
+        gains=gains(rows, chosen, tasks),
+    )
+    if out is not None:
+        write_report(report, out, Extras(features=features, run_folder=run_folder))
+    return report
+
+
+def _protocols(names: Sequence[str]) -> list[Protocol]:
+    chosen = [load_protocol(name) for name in names]
+    ids = [protocol.id for protocol in chosen]
+    if not ids or len(set(ids)) < len(ids):
+        raise UsageError(f"the protocols are {', '.join(ids) or 'none'}; name at least one, and each once")
+    return chosen
+
+
+def _embed(
+    bundles: list[Bundle], items: Items, options: Options, progress: Progress
+) -> tuple[list[Features], Items, list[str]]:
+    """Each bundle's features of the items that all of them can read, those items, and the failed files."""
+    results = [readable_features(bundle, items, progress=progress) for bundle in bundles]
+    ok = np.logical_and.reduce([result.ok for result in results])
+    failures = {str(one.job.path): f"{one.job.path}: {one.cause}" for result in results for one in result.failures}
+    failed = list(failures.values())
+    if not failed:
+        return [result.values for result in results], items, []
+    if not options.skip_failed:
+        more = f"\n... and {len(failed) - TOLD:,} more" if len(failed) > TOLD else ""
+        listed = "\n".join(failed[:TOLD])
+        raise DataError(
+            f"{len(failed)} of {len(items)} items cannot be embedded; mend or remove them, or leave them out with "
+            f"--skip-failed:\n{listed}{more}"
+        )
+    if not ok.any():
+        raise DataError(f"none of the {len(items)} items can be embedded; the first: {failed[0]}")
+    return [result.values[ok] for result in results], items.take(np.flatnonzero(ok).tolist()), failed
+
+
+def _row(name: str, number: int, bundle: Bundle, values: Features, scorer: _Scorer) -> Row:
+    return Row(
+        kind="pretrained",
+        name=name,
+        models=[number],
+        seed=None,
+        sha256=bundle.sha256,
+        dim=values.shape[1],
+        scores=scorer.score(values),
+        health=_health(values),
+    )
+
+
+def _baseline_row(one: Baseline, items: Items, scorer: _Scorer, options: Options, progress: Progress) -> Row:
+    """From the cache where every protocol is there, otherwise measured and kept."""
+    places = [cache.place(one.key, protocol, scorer.fingerprint) for protocol in scorer.protocols]
+    recalled = [cache.recall(path) for path in places] if options.cache else []
+    entries = [entry for entry in recalled if entry is not None]
+    if len(entries) < len(places):
+        values = one.features(items, progress)
+        health = _health(values)
+        entries = [
+            cache.Kept(score=score, health=health, dim=values.shape[1]) for score in scorer.score(values).values()
+        ]
+        if options.cache:
+            for path, entry in zip(places, entries, strict=True):
+                cache.keep(path, entry)
+    return Row(
+        kind=one.kind,
+        name=one.name,
+        models=one.models,
+        seed=one.seed,
+        sha256=None,
+        dim=entries[0].dim,
+        scores={protocol.id: entry.score for protocol, entry in zip(scorer.protocols, entries, strict=True)},
+        health=entries[0].health,
+    )
+
+
+def _health(values: Features) -> Health:
+    some = values[:: max(1, -(-len(values) // HEALTH_ITEMS))]
+    return Health(
+        rankme=metrics.rankme(some), deviation=metrics.mean_deviation(some), uniformity=metrics.uniformity(some)
+    )
+
+
+def _data_facts(items: Items, scorer: _Scorer, failed: list[str]) -> DataFacts:
+    task = scorer.tasks[0]
+    return DataFacts(
+        source=items.name,
+        n=len(items),
+        classes=task.classes,
+        ids=task.ids,
+        labels=task.labels.tolist(),
+        folds=[one.name for one in task.rounds],
+        split_hash=items.split_hash,
+        fingerprint=scorer.fingerprint,
+        chance=chance_accuracy(task),
+        majority=majority_accuracy(task),
+        failed=failed,
+    )
+
+
+def _model_facts(name: str, bundle: Bundle) -> ModelFacts:
+    statistics = bundle.statistics
+    return ModelFacts(
+        path=name,
+        sha256=bundle.sha256,
+        dim=bundle.embedding_dim,
+        recipe=bundle.recipe.model_dump(mode="json"),
+        statistics={name: getattr(statistics, name) for name in ("mean", "std", "items", "scale")},
+        about=dict(bundle.about),
+    )
+
+
+def _name(model: str | Path | Bundle, number: int) -> str:
+    return f"model {number + 1}" if isinstance(model, Bundle) else str(model)
