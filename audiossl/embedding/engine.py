@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from audiossl.bundle.bundle import Array, Bundle, Times
-from audiossl.bundle.windows import Samples, Window
+from audiossl.bundle.windows import Samples, Window, Windower
 from audiossl.embedding.device import choose_device, cores, multiplies_bf16, one_thread_per_worker
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.reading import Job, Reader, SoundFacts
@@ -84,13 +84,14 @@ class Engine:
         self.device, on_cpu = device, device.type == "cpu"
         self.bf16 = options.precision == "bf16" or (options.precision == "auto" and multiplies_bf16(device))
         self.embedding = embedding_config(bundle, options)
+        Windower(self.embedding, bundle.sample_rate)  # refuses impossible windows before anything is read
         self.workers = cores() if options.workers == "auto" else options.workers
         self.mix_files = not on_cpu
         batch_s = (_CPU_BATCH_S if on_cpu else _DEVICE_BATCH_S) if options.batch_s == "auto" else options.batch_s
         self.batch_samples = round(batch_s * bundle.sample_rate)
         self.reader = Reader(modality_of(bundle.recipe), bundle.sample_rate, self.embedding, options.nonfinite)
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
+    def run(self, jobs: Iterable[Job]) -> Generator[Result, None, None]:
         """One result per job, each as soon as it is done. Closing the iterator stops the workers.
 
         Raises whatever a worker raises that is not a fault of one sound file.

@@ -42,7 +42,7 @@ class SoundFacts:
     silent: bool = True
     nonfinite: int = 0
 
-    def add(self, sound: Any) -> None:  # noqa: ANN401 - the modality's own kind of block
+    def add(self, sound: Any) -> None:
         """Take in one more block."""
         self.samples += len(sound.samples)
         self.file_rate = sound.file_rate

@@ -1,0 +1,174 @@
+"""Fills a folder of embeddings shard by shard, and knows what earlier runs have left there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audiossl import files
+from audiossl.bundle.bundle import Array
+from audiossl.data.items import Item
+from audiossl.embedding.engine import Embedded
+from audiossl.embedding.ledger import Failure, Key, Stamp, key_of, read_failures, write_failures
+from audiossl.embedding.store import INDEX, KINDS, Kind, Shard, is_whole, read_index, schema, write_index, write_shard
+from audiossl.errors import UsageError
+
+_MAX_BYTES = 64 * 2**20
+"""Of embeddings in one shard."""
+_KEY_COLUMNS = ["path", "item_start_s", "item_end_s"]
+_LABEL_COLUMNS = ["id", "labels", "split", "fold", "group"]
+
+
+class StoreWriter:
+    """One run's hold on a folder; the caller holds the folder's lock.
+
+    Args:
+        folder: made where it is missing.
+        about: what the index says of the model and the versions.
+        parameters: what decides the numbers; others in the same folder are refused.
+        embedding_dim: D.
+        shard_items: how many items fill a shard.
+        shard_s: seconds after which a shard is written, full or not.
+
+    Raises:
+        UsageError: the folder holds embeddings made with other parameters or another model.
+        DataError: its index is damaged.
+    """
+
+    failures: dict[Key, Failure]
+    """Of this run and earlier ones; `flush` writes them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        about: dict[str, Any],
+        parameters: dict[str, Any],
+        embedding_dim: int,
+        *,
+        shard_items: int,
+        shard_s: float,
+    ) -> None:
+        self.folder, self._dim = folder, embedding_dim
+        self._shard_items, self._shard_s = shard_items, shard_s
+        self._about = {**about, "parameters": parameters, "embedding_dim": embedding_dim}
+        self._shards: list[Shard] = []
+        if (folder / INDEX).is_file():
+            index = read_index(folder)
+            refuse_others(folder, index["parameters"], parameters)
+            self._shards = [shard for shard in index["shards"] if is_whole(folder, shard)]
+        self.failures = read_failures(folder)
+        self._start_shard()
+        self._save_index()
+
+    def done(self) -> dict[Key, tuple[Stamp, list[Any]]]:
+        """Stamp and [id, labels, split, fold, group] of everything in the store."""
+        found = {}
+        for shard in self._shards:
+            columns = [*_KEY_COLUMNS, "bytes", "mtime_ns", *_LABEL_COLUMNS]
+            table = pq.read_table(self.folder / shard["clips"].file, columns=columns)
+            for row in zip(*(table.column(name).to_pylist() for name in columns), strict=True):
+                found[row[:3]] = Stamp(*row[3:5]), list(row[5:])
+        return found
+
+    def remove(self, keys: set[Key]) -> None:
+        """Take the rows of `keys` out of the store: their shards are written again without them."""
+        if not keys:
+            return
+        kept: list[Shard] = []
+        for shard in self._shards:
+            tables = {kind: pq.read_table(self.folder / shard[kind].file) for kind in KINDS}
+            left = {kind: table.filter(_others(table, keys)) for kind, table in tables.items()}
+            if left["clips"].num_rows == tables["clips"].num_rows:
+                kept.append(shard)
+            elif left["clips"].num_rows:
+                kept.append(write_shard(self.folder, self._next_number(kept), left))
+        self._shards = kept
+        self._save_index()
+
+    def add(self, item: Item, stamp: Stamp, result: Embedded) -> None:
+        """Take in one item, whose path is absolute; a full shard is written at once."""
+        assert np.isfinite(result.embeddings).all(), "the engine lets nothing else through"
+        self.failures.pop(key_of(item), None)
+        self._pending.append((item, stamp, result))
+        self._pending_bytes += result.embeddings.nbytes
+        full = len(self._pending) >= self._shard_items or self._pending_bytes >= _MAX_BYTES
+        if full or time.monotonic() - self._started >= self._shard_s:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending, and the failures so far."""
+        write_failures(self.folder, self.failures.values())
+        if self._pending:
+            tables: dict[Kind, pa.Table] = {"clips": self._clips(), "windows": self._windows()}
+            self._shards.append(write_shard(self.folder, self._next_number(self._shards), tables))
+            self._save_index()
+        self._start_shard()
+
+    def _start_shard(self) -> None:
+        self._pending: list[tuple[Item, Stamp, Embedded]] = []
+        self._pending_bytes, self._started = 0, time.monotonic()
+
+    def _clips(self) -> pa.Table:
+        rows = [
+            (*item, *_met(done), len(done.embeddings), stamp.bytes, stamp.mtime_ns)
+            for item, stamp, done in self._pending
+        ]
+        return self._table("clips", rows, np.stack([done.clip for _, _, done in self._pending]))
+
+    def _windows(self) -> pa.Table:
+        rows = [
+            (*item, start_s, end_s)
+            for item, _, done in self._pending
+            for start_s, end_s in zip(done.start_s.tolist(), done.end_s.tolist(), strict=True)
+        ]
+        return self._table("windows", rows, np.concatenate([done.embeddings for _, _, done in self._pending]))
+
+    def _table(self, kind: Kind, rows: Sequence[Sequence[object]], embeddings: Array) -> pa.Table:
+        *fields, _ = wanted = schema(kind, self._dim)
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), fields, strict=True)]
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), self._dim)
+        return pa.Table.from_arrays([*columns, lists], schema=wanted)
+
+    def _next_number(self, kept: Sequence[Shard]) -> int:
+        """A number that no shard in use has."""
+        taken = [int(shard["clips"].file[-13:-8]) for shard in (*self._shards, *kept)]
+        return max(taken, default=-1) + 1
+
+    def _save_index(self) -> None:
+        """Name the shards that count, then remove the files of those that do not."""
+        write_index(self.folder, self._about, self._shards)
+        named = {part.file for shard in self._shards for part in shard.values()}
+        for pattern in (*(f"{kind}-*.parquet" for kind in KINDS), f".*{files.PART_SUFFIX}"):
+            for path in self.folder.glob(pattern):
+                if path.name not in named:
+                    path.unlink(missing_ok=True)
+
+
+def refuse_others(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    """Raise `UsageError` with the differences when a store was made with other parameters."""
+    differences = [
+        f"{name}: {there.get(name)} there, {here.get(name)} here"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
+    if differences:
+        raise UsageError(
+            f"{folder} holds embeddings made otherwise ({'; '.join(differences)}); "
+            "give another --out, or the same options"
+        )
+
+
+def _met(done: Embedded) -> tuple[object, ...]:
+    return done.duration_s, done.sample_rate, done.short, done.silent, done.nonfinite
+
+
+def _others(table: pa.Table, keys: set[Key]) -> pa.Array:
+    """A mask of the rows whose key is not in `keys`."""
+    rows = zip(*(table.column(name).to_pylist() for name in _KEY_COLUMNS), strict=True)
+    return pa.array([row not in keys for row in rows], pa.bool_())
