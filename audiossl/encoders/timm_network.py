@@ -45,7 +45,7 @@ class TimmNetwork(Encoder):
         network: Any = self.network
         patch_rows = -(-x_BCFT.shape[2] // network.patch_embed.patch_size[0])
         tokens_BPD = maps[:, network.num_prefix_tokens :]
-        return tokens_BPD.unflatten(1, (patch_rows, -1)).mean(dim=1)
+        return tokens_BPD.reshape(len(maps), patch_rows, -1, maps.shape[2]).mean(dim=1)
 
     def pool(self, x_BUD: Tensor) -> Tensor:
         """The average over time (B, D)."""
