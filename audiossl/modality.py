@@ -16,10 +16,11 @@ from audiossl.encoders.build import build_encoder
 from audiossl.recipe.schema import Recipe
 
 
-def _audio_views(*arguments: Any) -> Any:  # noqa: ANN401 - the signature is the room's
+def _audio_views(recipe: Recipe, statistics: Any) -> Any:  # noqa: ANN401 - mean and std, wherever they come from
     from audiossl.audio.views.build import build_views  # only training needs it
 
-    return build_views(*arguments)
+    front = recipe.frontend
+    return build_views(recipe.views, sample_rate=front.sample_rate, log=front.log, statistics=statistics)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,158 @@
+"""Batches of crops as a pure function of the step: which clips, and where each crop starts.
+
+Nothing here depends on a worker or on history, so training resumes exactly at any step with any number of workers.
+Shapes: V views, N clips of a batch, S samples of a crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from audiossl.data.decoded import ClipSource
+from audiossl.errors import AudioError, DataError
+from audiossl.rng import numpy_stream
+
+
+class Batch(NamedTuple):
+    """The crops of one step."""
+
+    step: int
+    """Micro-batch number since the start of training."""
+    wave: Tensor
+    """(V * N, S) float32; row v * N + n is view v of clip n."""
+    index: Tensor
+    """(N,) positions of the clips in the items table."""
+    failures: list[tuple[int, str]]
+    """Clips that could not be read and are left out: (position, cause)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch is made of."""
+
+    indices: NDArray[np.int64]
+    """Clips to draw from."""
+    batch_size: int
+    """Clips of a micro-batch over all ranks."""
+    crop_samples: int
+    """Samples of a crop, its context included."""
+    hop: int
+    """Crops start at multiples of it."""
+    views: int = 2
+    independent: bool = True
+    """Whether each view has a crop of its own."""
+    seed: int = 0
+    rank: int = 0
+    ranks: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size > len(self.indices):
+            raise DataError(
+                f"training.batch_size {self.batch_size} is larger than the data ({len(self.indices)} clips); "
+                f"write {max(2, len(self.indices) // 2)} or less"
+            )
+        if self.batch_size % self.ranks:
+            raise DataError(f"training.batch_size {self.batch_size} does not divide by {self.ranks} devices")
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Whole batches in one pass over the clips; the remainder of a pass is left for another shuffle."""
+        return len(self.indices) // self.batch_size
+
+    def clips(self, step: int) -> NDArray[np.int64]:
+        """The clips of micro-batch `step` on this rank."""
+        epoch, place = divmod(step, self.batches_per_epoch)
+        order = _order(self.seed, epoch, len(self.indices))
+        share = self.batch_size // self.ranks
+        first = place * self.batch_size + self.rank * share
+        return self.indices[order[first : first + share]]
+
+    def starts(self, step: int, index: int, length: int) -> list[int]:
+        """First sample of the crop of each view of clip `index`, uniform over all that fit, the last one included."""
+        places = max(0, length - self.crop_samples) // self.hop + 1
+        draws = numpy_stream(self.seed, "crop", step, index).integers(places, size=self.views) * self.hop
+        return [int(draw) for draw in (draws if self.independent else draws[:1].repeat(self.views))]
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
+    return numpy_stream(seed, "order", epoch).permutation(n)
+
+
+class CropBatches(Dataset[Batch]):
+    """Micro-batch number -> batch."""
+
+    def __init__(self, source: ClipSource, plan: Plan) -> None:
+        self.source, self.plan = source, plan
+
+    def __getitem__(self, step: int) -> Batch:
+        plan = self.plan
+        clips = plan.clips(step)
+        wave = np.empty((plan.views, len(clips), plan.crop_samples), np.float32)
+        kept, failures = [], []
+        for clip in clips.tolist():
+            try:
+                for view, start in enumerate(plan.starts(step, clip, self.source.length(clip))):
+                    wave[view, len(kept)] = self.source.read(clip, start, plan.crop_samples)
+                kept.append(clip)
+            except AudioError as error:
+                failures.append((clip, error.cause))
+        wave = wave[:, : len(kept)].reshape(-1, plan.crop_samples)
+        return Batch(step, torch.from_numpy(wave), torch.tensor(kept), failures)
+
+
+class Steps(Sampler[int]):
+    """Micro-batch numbers from `first` to `last`: one long epoch that can begin anywhere."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self._range = range(first, last)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._range)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+
+def make_loader(
+    source: ClipSource, plan: Plan, first: int, last: int, *, workers: int = 0, pin_memory: bool = False
+) -> DataLoader[Batch]:
+    """A loader of micro-batches `first` to `last`; the batches do not depend on `workers`."""
+    return DataLoader(
+        CropBatches(source, plan),
+        batch_size=None,
+        sampler=Steps(first, last),
+        num_workers=workers,
+        worker_init_fn=_one_thread,
+        prefetch_factor=2 if workers else None,
+        persistent_workers=False,
+        pin_memory=pin_memory,
+        multiprocessing_context="forkserver" if workers else None,
+    )
+
+
+def centre_crops(source: ClipSource, indices: NDArray[np.int64], plan: Plan) -> Tensor:
+    """The crop in the middle of each clip (len(indices), S), for probes and monitors."""
+    wave = np.empty((len(indices), plan.crop_samples), np.float32)
+    for row, clip in enumerate(indices.tolist()):
+        places = max(0, source.length(clip) - plan.crop_samples) // plan.hop
+        wave[row] = source.read(clip, places // 2 * plan.hop, plan.crop_samples)
+    return torch.from_numpy(wave)
+
+
+def for_rank(plan: Plan, rank: int, ranks: int) -> Plan:
+    """`plan` for one of several processes."""
+    return replace(plan, rank=rank, ranks=ranks)
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,19 @@
+"""From a method's Config to the method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from audiossl.methods.base import Method
+from audiossl.methods.contrastive import SimClr
+from audiossl.methods.redundancy import BarlowTwins
+from audiossl.recipe.methods import BarlowTwinsConfig, MethodConfig, SimClrConfig
+
+METHODS: dict[type[Any], type[Method[Any]]] = {SimClrConfig: SimClr, BarlowTwinsConfig: BarlowTwins}
+
+
+def build_method(config: MethodConfig, encoder: nn.Module, embedding_dim: int, n_items: int) -> Method[Any]:
+    """The method `config` names, around `encoder`, with fresh heads drawn from torch's global generator."""
+    return METHODS[type(config)](config, encoder, embedding_dim, n_items)

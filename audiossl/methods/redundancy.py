@@ -1,0 +1,18 @@
+"""Redundancy reduction: no negatives; the embedding's dimensions are kept apart instead."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from audiossl.methods import losses
+from audiossl.methods.base import At, Siamese
+from audiossl.recipe.methods import BarlowTwinsConfig
+
+
+class BarlowTwins(Siamese[BarlowTwinsConfig]):
+    """Barlow Twins (Zbontar et al. 2021)."""
+
+    def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
+        """The cross-correlation loss of the projections of two views (N, 1, F, T)."""
+        z1, z2 = self.project(views)
+        return {"loss": losses.barlow_twins(z1, z2, self.config.off_diagonal_weight)}

@@ -1,0 +1,190 @@
+"""What happens beside the updates: checkpoints, the bar, the monitors. None of it changes the weights."""
+
+from __future__ import annotations
+
+import signal
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from audiossl import __version__
+from audiossl.progress import Progress
+from audiossl.training.checkpoint import save_checkpoint
+from audiossl.training.learner import Learner
+from audiossl.training.monitors import Health, measure, warning
+
+
+def training_state(learner: Learner, step: int) -> dict[str, Any]:
+    """Everything a resumed run needs, as tensors and plain JSON types."""
+    return {
+        "version": __version__,
+        "step": step,
+        "recipe": learner.recipe.model_dump_json(),
+        "method": learner.method.state_dict(),
+        "views": learner.views.state_dict(),
+        "optimiser": learner.optimizers(use_pl_optimizer=False).state_dict(),  # type: ignore[union-attr]
+    }
+
+
+class Checkpointer(Callback):
+    """Saves every so many seconds or steps, at the end, and when the process is told to stop.
+
+    SIGINT or SIGTERM: the step is finished, a checkpoint written, and training ends; `stopped_by` holds the signal.
+    A second signal stops at once.
+    """
+
+    def __init__(self, folder: Path, every_s: float, every_steps: int | None) -> None:
+        self._folder, self._every_s, self._every_steps = folder, every_s, every_steps
+        self._saved_at = time.monotonic()
+        self._previous: dict[int, Any] = {}
+        self.stopped_by: int | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen for signals and start the clock."""
+        self._saved_at = time.monotonic()
+        try:
+            self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not the main thread: whoever runs us there handles signals
+            self._previous = {}
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if it is time."""
+        assert isinstance(pl_module, Learner)
+        step = pl_module.step
+        if (batch.step + 1) % trainer.accumulate_grad_batches:
+            return  # between updates BatchNorm has already moved: not a state to resume from
+        due = step % self._every_steps == 0 if self._every_steps else time.monotonic() - self._saved_at >= self._every_s
+        if due or self.stopped_by is not None or step == pl_module.steps:
+            if trainer.is_global_zero:
+                save_checkpoint(self._folder, training_state(pl_module, step))
+            self._saved_at = time.monotonic()
+        if self.stopped_by is not None:
+            trainer.should_stop = True
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stopped_by is not None:
+            raise KeyboardInterrupt
+        self.stopped_by = number
+
+
+class Bar(Callback):
+    """Tells the progress of training: steps, clips per second, loss."""
+
+    def __init__(self, progress: Progress, clips_per_step: int) -> None:
+        self._progress, self._clips = progress, clips_per_step
+        self._started, self._done = 0.0, 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the bar where an earlier run left off."""
+        assert isinstance(pl_module, Learner)
+        self._progress.start("pretraining", pl_module.steps, "steps", done=pl_module.first_step)
+        self._started, self._done = time.monotonic(), pl_module.first_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Advance, and log the numbers of this step."""
+        assert isinstance(pl_module, Learner)
+        moved = pl_module.step - self._done
+        self._done = pl_module.step
+        if not moved:
+            return
+        loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
+        steps = pl_module.step - pl_module.first_step
+        rate = steps * self._clips / max(1e-9, time.monotonic() - self._started)
+        facts = {"loss": loss, "clips_per_s": rate}
+        self._progress.advance(moved, loss=round(loss, 4), clips_per_s=round(rate, 1))
+        if pl_module.step % 10 == 0 or pl_module.step in (1, pl_module.steps):
+            metrics = {**facts, "lr": trainer.optimizers[0].param_groups[0]["lr"], "epoch": pl_module.at.epoch}
+            for logger in trainer.loggers:
+                logger.log_metrics(metrics, step=pl_module.step)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the bar."""
+        self._progress.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Close the bar."""
+        self._progress.close()
+
+
+class Monitor(Callback):
+    """Embeds some clips now and then, and says in plain words when the embedding looks collapsed.
+
+    Args:
+        crops_NS: one crop per watched clip.
+        labels_N: class numbers, -1 where unlabelled; None when no item has a label.
+        groups_N: clips of one group are never each other's neighbours.
+        normalise: waveforms (B, S) to normalised spectrograms.
+    """
+
+    def __init__(
+        self,
+        crops_NS: Tensor,
+        labels_N: Tensor | None,
+        groups_N: Tensor,
+        normalise: Callable[[Tensor], Tensor],
+        warn: Callable[[str], None] = lambda text: warnings.warn(text, UserWarning, stacklevel=2),
+    ) -> None:
+        self._crops, self._labels, self._groups = crops_NS, labels_N, groups_N
+        self._normalise, self._warn = normalise, warn
+        self.history: list[Health] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Measure at whole multiples of `monitors.every_epochs`, and at the end."""
+        assert isinstance(pl_module, Learner)
+        config = pl_module.recipe.monitors
+        every = max(1, round(config.every_epochs * pl_module.batches_per_epoch / pl_module.recipe.training.accumulate))
+        step = pl_module.step
+        if (batch.step + 1) % trainer.accumulate_grad_batches or not (step % every == 0 or step == pl_module.steps):
+            return
+        health = self.look(pl_module)
+        self.history.append(health)
+        for logger in trainer.loggers:
+            logger.log_metrics(health.as_metrics(), step=step)
+        sentence = warning(health, config)
+        if sentence:
+            self._warn(sentence)
+
+    @torch.no_grad()
+    def look(self, learner: Learner) -> Health:
+        """The health of the encoder now; training mode and random numbers are as before."""
+        method = learner.method
+        modes = {module: module.training for module in method.modules()}
+        method.eval()
+        embeddings, projections = [], []
+        head = getattr(method, "head", None)
+        for crops in self._crops.split(64):
+            spectrogram = self._normalise(crops.to(learner.device)).contiguous(memory_format=torch.channels_last)
+            with trainer_precision(learner):
+                embedding = method.encoder(spectrogram)
+                if head is not None:
+                    projections.append(head(embedding).float().cpu())
+            embeddings.append(embedding.float().cpu())
+        for module, mode in modes.items():
+            module.training = mode
+        projected = torch.cat(projections) if projections else None
+        k = learner.recipe.monitors.k
+        return measure(learner.step, torch.cat(embeddings), projected, self._labels, self._groups, k)
+
+
+def trainer_precision(learner: Learner) -> Any:
+    """The context in which the trainer runs the forward pass."""
+    return learner.trainer.precision_plugin.forward_context()

@@ -1,0 +1,106 @@
+"""A run's folder: what it was started with, and whether the same command may go on from it.
+
+run.json            recipe hash, data fingerprint, versions, state
+recipe.yaml         the resolved recipe
+checkpoints/        last.ckpt, previous.ckpt
+logs/               CSV and TensorBoard
+failures.csv        clips that could not be read
+encoder.safetensors the bundle, when the run is done
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiossl import __version__
+from audiossl.data.decoded import Failure
+from audiossl.errors import UsageError
+from audiossl.files import write_json, write_text
+from audiossl.recipe.load import differences, dump_recipe, load_recipe
+from audiossl.recipe.schema import Recipe
+
+FREE = (
+    "data.workers",
+    "data.root",
+    "data.cache",
+    "training.threads",
+    "training.checkpoint_every_s",
+    "training.checkpoint_every_steps",
+    "monitors",
+    "description",
+)
+"""Fields that do not change the weights: a run may go on with other values."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of a run."""
+
+    root: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints are kept."""
+        return self.root / "checkpoints"
+
+    @property
+    def bundle(self) -> Path:
+        """The trained encoder."""
+        return self.root / "encoder.safetensors"
+
+    @property
+    def logs(self) -> Path:
+        """CSV and TensorBoard logs."""
+        return self.root / "logs"
+
+    def begin(self, recipe: Recipe, fingerprint: str) -> None:
+        """Write down what is being run, or refuse when the folder holds another run.
+
+        Raises:
+            UsageError: the folder holds a run of another recipe or of other data, or something else.
+        """
+        note = self.root / "run.json"
+        if note.is_file():
+            self._same_or_refuse(json.loads(note.read_text()), recipe, fingerprint)
+            return
+        if self.root.is_dir() and any(self.root.iterdir()):
+            raise UsageError(f"{self.root}: holds other files and no run; choose an empty folder with --out")
+        write_text(self.root / "recipe.yaml", dump_recipe(recipe))
+        write_json(note, {"audiossl": __version__, "recipe": recipe.model_dump(mode="json"), "data": fingerprint})
+
+    def _same_or_refuse(self, earlier: dict[str, Any], recipe: Recipe, fingerprint: str) -> None:
+        before = Recipe.model_validate(earlier["recipe"])
+        changed = [line for line in differences(recipe, before) if not line.startswith(FREE)]
+        if changed:
+            listed = "\n  ".join(changed)
+            raise UsageError(
+                f"{self.root}: holds a run of another recipe, which differs in\n  {listed}\n"
+                f"choose another folder with --out, or start this one again with --fresh"
+            )
+        if earlier["data"] != fingerprint:
+            raise UsageError(
+                f"{self.root}: holds a run on other data (files were added, removed or renamed since); "
+                f"choose another folder with --out, or start this one again with --fresh"
+            )
+
+    def list_failures(self, failures: Sequence[Failure]) -> Path | None:
+        """Write `failures.csv`, if there are any."""
+        if not failures:
+            return None
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["path", "cause"])
+        writer.writerows([failure.path, failure.cause] for failure in failures)
+        write_text(self.root / "failures.csv", text.getvalue())
+        return self.root / "failures.csv"
+
+
+def resolved_recipe(folder: Path) -> Recipe:
+    """The recipe a run folder was started with."""
+    return load_recipe(folder / "recipe.yaml")
