@@ -9,7 +9,7 @@ Letters: N items, F mel bands, T frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,6 @@ from audiossl.recipe.frontends import LogMelConfig
 
 Features = NDArray[np.float32]
 
-UNTRAINED_SEEDS = (0, 1, 2)
 STATISTICS_NAME = "log-mel statistics"
 
 
@@ -50,7 +49,7 @@ class Baseline:
     features: Callable[[Items, Progress], Features]
 
 
-def baselines(bundles: list[Bundle], seeds: tuple[int, ...]) -> list[Baseline]:
+def baselines(bundles: list[Bundle], seeds: Sequence[int]) -> list[Baseline]:
     """The untrained twins of every distinct architecture, and the log-mel statistics."""
     twins: dict[str, list[int]] = {}
     for number, bundle in enumerate(bundles):

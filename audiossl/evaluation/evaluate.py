@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from pydantic import ValidationError
 
 from audiossl import __version__
 from audiossl.bundle.bundle import Bundle
@@ -18,7 +19,6 @@ from audiossl.embedding.features import readable_features
 from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import cache, metrics
 from audiossl.evaluation.baselines import (
-    UNTRAINED_SEEDS,
     Baseline,
     Features,
     baselines,
@@ -26,34 +26,21 @@ from audiossl.evaluation.baselines import (
     majority_accuracy,
 )
 from audiossl.evaluation.gains import gains
+from audiossl.evaluation.options import EvaluateOptions
 from audiossl.evaluation.probes import run_task, task_of
-from audiossl.evaluation.protocols import DEFAULT_PROTOCOLS, Protocol, load_protocol
+from audiossl.evaluation.protocols import Protocol, load_protocol
 from audiossl.evaluation.report import Extras, write_report
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, Health, ModelFacts, Row, Score
 from audiossl.evaluation.task import Task
 from audiossl.progress import Progress, Silent
+from audiossl.recipe.problems import problems
+
+Model: TypeAlias = str | Path | Bundle
 
 HEALTH_ITEMS = 2000
 """At most this many items enter the measures of health, which cost the square or cube of them."""
 TOLD = 10
 """Failed files that a message names."""
-
-
-class Options(NamedTuple):
-    """How `evaluate` goes about it; nothing here changes a score but `seeds`."""
-
-    seeds: tuple[int, ...] = UNTRAINED_SEEDS
-    """Of the untrained twins."""
-    baselines: bool = True
-    """Whether to score the untrained twins and the log-mel statistics too."""
-    cache: bool = True
-    """Whether baseline scores are taken from, and kept in, the user's cache folder."""
-    skip_failed: bool = False
-    """Leave out files that cannot be decoded, and list them, instead of refusing."""
-    labels_from_folders: bool = False
-    """A folder's subfolders are the classes."""
-    threads: int | None = None
-    """Fits at a time; all cores when None."""
 
 
 class _Scorer(NamedTuple):
@@ -72,51 +59,50 @@ class _Scorer(NamedTuple):
 
 
 def evaluate(
-    models: Sequence[str | Path | Bundle],
+    models: Model | Sequence[Model],
     on: str | Path | Items,
     *,
-    data: Path | None = None,
-    protocols: Sequence[str] = DEFAULT_PROTOCOLS,
-    options: Options | None = None,
-    out: Path | None = None,
-    run_folder: Path | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    run_folder: str | Path | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> EvaluationReport:
     """Score encoders on labelled items, beside their untrained twins and log-mel statistics.
 
     Args:
-        models: encoder bundles, or their paths.
+        models: one or several encoder bundles, or their paths.
         on: labelled items, or what `load_items` takes: a manifest's name, a CSV, a folder.
         data: where the manifest's files are.
-        protocols: ids such as `lr_nested@1`.
-        options: seeds, cache, what to do with broken files.
         out: write `report.json` and `report.html` here.
         run_folder: of the training, for its curves in the page.
         progress: told about the extraction of every row.
+        options: fields of `EvaluateOptions`, such as `protocols=["knn@1"], baselines=False`.
 
     Raises:
-        UsageError: no model, no protocol, an unknown one, or one twice.
+        UsageError: no model, an option that cannot be, an unknown protocol, or one twice.
         DataError: items without labels, files that cannot be read, folds that leak (see `make_task`).
         CheckpointError: a model that is not a bundle.
     """
-    options, progress = options or Options(), progress or Silent()
-    chosen = _protocols(protocols)
+    said, progress = _options(options), progress or Silent()
+    models = [models] if isinstance(models, str | Path | Bundle) else list(models)
     if not models:
         raise UsageError("there is no model to evaluate; give the path of an encoder bundle")
-    items = on if isinstance(on, Items) else load_items(on, data, labels_from_folders=options.labels_from_folders)
+    chosen = _protocols(said.protocols)
+    items = on if isinstance(on, Items) else _items(on, data, said)
     for protocol in chosen:  # labels and folds are looked at before hours of embedding
         task_of(protocol, items)
     bundles = [model if isinstance(model, Bundle) else load_bundle(model) for model in models]
-    features, items, failed = _embed(bundles, items, options, progress)
+    features, items, failed = _embed(bundles, items, said, progress)
     tasks = [task_of(protocol, items) for protocol in chosen]
-    scorer = _Scorer(chosen, tasks, cache.data_fingerprint(items), options.threads)
+    scorer = _Scorer(chosen, tasks, cache.data_fingerprint(items), said.threads)
     names = [_name(model, number) for number, model in enumerate(models)]
     rows = [
         _row(name, number, bundle, values, scorer)
         for number, (name, bundle, values) in enumerate(zip(names, bundles, features, strict=True))
     ]
-    if options.baselines:
-        rows += [_baseline_row(one, items, scorer, options, progress) for one in baselines(bundles, options.seeds)]
+    if said.baselines:
+        rows += [_baseline_row(one, items, scorer, said, progress) for one in baselines(bundles, said.seeds)]
     report = EvaluationReport(
         audiossl=__version__,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -127,20 +113,32 @@ def evaluate(
         gains=gains(rows, chosen, tasks),
     )
     if out is not None:
-        write_report(report, out, Extras(features=features, run_folder=run_folder))
+        folder = None if run_folder is None else Path(run_folder)
+        write_report(report, Path(out), Extras(features=features, run_folder=folder, map=said.map))
     return report
+
+
+def _options(told: dict[str, Any]) -> EvaluateOptions:
+    try:
+        return EvaluateOptions(**told)
+    except ValidationError as error:
+        raise UsageError("\n".join(f"{path}: {what}" for path, what in problems(EvaluateOptions, error))) from error
+
+
+def _items(source: str | Path, data: str | Path | None, said: EvaluateOptions) -> Items:
+    return load_items(source, None if data is None else Path(data), labels_from_folders=said.labels_from_folders)
 
 
 def _protocols(names: Sequence[str]) -> list[Protocol]:
     chosen = [load_protocol(name) for name in names]
     ids = [protocol.id for protocol in chosen]
-    if not ids or len(set(ids)) < len(ids):
-        raise UsageError(f"the protocols are {', '.join(ids) or 'none'}; name at least one, and each once")
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"the protocols are {', '.join(ids)}; name each once")
     return chosen
 
 
 def _embed(
-    bundles: list[Bundle], items: Items, options: Options, progress: Progress
+    bundles: list[Bundle], items: Items, options: EvaluateOptions, progress: Progress
 ) -> tuple[list[Features], Items, list[str]]:
     """Each bundle's features of the items that all of them can read, those items, and the failed files."""
     results = [readable_features(bundle, items, progress=progress) for bundle in bundles]
@@ -174,7 +172,7 @@ def _row(name: str, number: int, bundle: Bundle, values: Features, scorer: _Scor
     )
 
 
-def _baseline_row(one: Baseline, items: Items, scorer: _Scorer, options: Options, progress: Progress) -> Row:
+def _baseline_row(one: Baseline, items: Items, scorer: _Scorer, options: EvaluateOptions, progress: Progress) -> Row:
     """From the cache where every protocol is there, otherwise measured and kept."""
     places = [cache.place(one.key, protocol, scorer.fingerprint) for protocol in scorer.protocols]
     recalled = [cache.recall(path) for path in places] if options.cache else []
@@ -236,5 +234,5 @@ def _model_facts(name: str, bundle: Bundle) -> ModelFacts:
     )
 
 
-def _name(model: str | Path | Bundle, number: int) -> str:
+def _name(model: Model, number: int) -> str:
     return f"model {number + 1}" if isinstance(model, Bundle) else str(model)

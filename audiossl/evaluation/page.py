@@ -21,6 +21,7 @@ body { margin: 0; padding: 2rem 1rem 4rem; background: var(--page); color: var(-
 main { max-width: 1080px; margin: auto; }
 h1 { margin: 0; font-size: 1.7rem; overflow-wrap: anywhere; }
 h2 { margin: 0 0 .8rem; font-size: 1.1rem; }
+h3 { margin: 0; font-size: .9rem; color: var(--soft); }
 header p, .note, small { color: var(--soft); }
 .note { margin: .6rem 0 0; font-size: .87rem; }
 .gains { padding: .8rem 1rem .8rem 2rem; margin: 1rem 0; border-left: 4px solid var(--blue); background: var(--card);
@@ -33,7 +34,7 @@ th, td { padding: .38rem .7rem; text-align: left; border-bottom: 1px solid var(-
 th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: nowrap; vertical-align: bottom; }
 th small { display: block; font-weight: 400; }
 tbody tr:last-child td { border-bottom: 0; }
-td.n { text-align: right; white-space: nowrap; }
+th.n, td.n { text-align: right; white-space: nowrap; }
 td.small { color: var(--soft); font-size: .84rem; text-align: left; }
 tr.chance td { color: var(--soft); }
 tr td:first-child::before { content: ""; display: inline-block; width: .6em; height: .6em; margin-right: .5em;
@@ -49,7 +50,8 @@ summary { cursor: pointer; color: var(--soft); }
 .gauge { display: inline-block; width: 90px; height: .55em; margin-right: .6em; border-radius: 4px;
          background: var(--line); overflow: hidden; }
 .gauge i { display: block; height: 100%; background: var(--blue); }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: .5rem; }
+.grid > * { min-width: 0; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: .5rem; }
 </style>
 <script>$plotly</script>
 </head>

@@ -22,8 +22,6 @@ from audiossl.recipe.base import Config, Count, Positive
 from audiossl.recipe.problems import problems
 from audiossl.recipe.yaml import Document, read_yaml
 
-DEFAULT_PROTOCOLS = ("lr_nested@1", "knn@1")
-
 Metric = Literal["accuracy", "macro_accuracy"]
 
 

@@ -56,13 +56,14 @@ def _head(report: EvaluationReport) -> str:
 
 def _scores(report: EvaluationReport) -> str:
     heads = "".join(
-        f"<th>{escape(str(protocol['title']))}<small>{escape(name)}</small></th><th>95 %</th><th>per fold</th>"
+        f"<th class='n'>{escape(str(protocol['title']))}<small>{escape(name)}</small></th><th class='n'>95 %</th>"
+        f"<th>per fold</th>"
         for name, protocol in report.protocols.items()
     )
     body = "".join(_table_row(line, report) for line in lines(report))
     return _section(
         "Scores",
-        f"<div class='wide'><table><thead><tr><th>embedding</th><th>dim</th>{heads}</tr></thead>"
+        f"<div class='wide'><table><thead><tr><th>embedding</th><th class='n'>dim</th>{heads}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
         "<p class='note'>Accuracy in percent: the mean over test folds, its 95 % bootstrap interval over whole groups "
         "of test items, and each fold. Untrained: the same encoder with random weights, mean ± deviation over seeds. "
@@ -94,12 +95,15 @@ def _figures(report: EvaluationReport, extras: Extras) -> Iterator[str]:
     table = lines(report)
     first = next(iter(report.protocols))
     model = escape(report.models[0].path)
-    for protocol, said in report.protocols.items():
-        yield _section(
-            f"Folds, {escape(str(said['title']))}",
-            _plot(figures.fold_figure(table, protocol))
-            + "<p class='note'>Dots: test folds. Diamonds: their mean with its 95 % interval. Dotted: chance.</p>",
-        )
+    dots = "".join(
+        f"<div><h3>{escape(str(said['title']))}</h3>{_plot(figures.fold_figure(table, protocol))}</div>"
+        for protocol, said in report.protocols.items()
+    )
+    yield _section(
+        "Folds",
+        f"<div class='grid'>{dots}</div><p class='note'>Dots: test folds, of several seeds their mean. Diamonds: the "
+        "mean with its 95 % interval. Dotted: chance.</p>",
+    )
     if len(extras.features):
         how = {"pca": "the first two principal components", "tsne": "t-SNE"}[extras.map]
         yield _section(
@@ -149,8 +153,8 @@ def _health(report: EvaluationReport) -> str:
     )
     return _section(
         "Health of the embeddings",
-        f"<table><thead><tr><th>embedding</th><th>dim</th><th>effective rank</th><th>deviation</th>"
-        f"<th>uniformity</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<table><thead><tr><th>embedding</th><th class='n'>dim</th><th>effective rank</th>"
+        f"<th>deviation</th><th class='n'>uniformity</th></tr></thead><tbody>{rows}</tbody></table>"
         "<p class='note'>Effective rank (RankMe) against the dimensions there are; deviation of the normalised "
         "embedding, 1 when it fills the sphere; uniformity, 0 when collapsed. A collapsed encoder has rank and "
         "deviation near 0.</p>",
@@ -193,6 +197,6 @@ def _section(title: str, content: str) -> str:
 
 def _plot(figure: figures.Figure) -> str:
     html: str = figure.to_html(
-        full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}
+        full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
     )
     return html

@@ -52,9 +52,10 @@ def lines(report: EvaluationReport) -> list[Line]:
 def gain_sentence(gain: Gain, report: EvaluationReport) -> str:
     """The gain in words, with its interval."""
     low, high = (100 * value for value in gain.interval)
+    points = round(100 * gain.gain, 1) + 0.0  # no "-0.0"
     verdict = "" if low > 0 or high < 0 else "; the interval holds 0, so this may be chance"
     return (
-        f"{report.models[gain.model].path}, {gain.protocol}: {round(100 * gain.gain, 1) + 0.0:+.1f} points over the untrained encoder "
+        f"{report.models[gain.model].path}, {gain.protocol}: {points:+.1f} points over the untrained encoder "
         f"({100 * gain.pretrained:.1f} against {100 * gain.untrained:.1f}; 95 % interval {low:+.1f} to {high:+.1f}"
         f"{verdict})"
     )
