@@ -22,7 +22,7 @@ from audiossl.recipe.frontends import LogMelConfig
 
 Samples = NDArray[np.float32]
 
-# The complex spectrum of one piece: what a core's cache holds beside the frames (measured best between 0.8 and 2 MB).
+# The complex spectrum of one piece stays in a core's cache: 0.8 to 2 MB measure alike, a whole batch four times slower.
 _PIECE_BYTES = 1_700_000
 _BANDS_PER_BLOCK = 24
 
@@ -101,9 +101,15 @@ class FrontEnd(nn.Module):
             x_BS: prepared waveforms, full scale 1.
             centre: pad the ends, so that frame t is centred on sample t * hop and T = 1 + S // hop. Otherwise the
                 input carries its own context and T = 1 + (S - window_length) // hop.
+
+        Raises:
+            DataError: there are no samples, or without padding fewer than one window.
         """
-        if not centre and x_BS.shape[1] < self.config.window_length:
-            raise DataError(f"{x_BS.shape[1]} samples are fewer than one window of {self.config.window_length}")
+        least = 1 if centre else self.config.window_length
+        if x_BS.shape[1] < least:
+            raise DataError(
+                f"a clip of {x_BS.shape[1]} samples is too short for a spectrogram; it needs {least} or more"
+            )
         with torch.autocast(x_BS.device.type, enabled=False):
             x_BS = x_BS.to(self.window.dtype)
             padded = pad_ends(x_BS, self.config) if centre else x_BS
@@ -133,7 +139,7 @@ class FrontEnd(nn.Module):
         power_NK = (squares[..., 0] + squares[..., 1]).flatten(0, 1)
         if self.config.power == 1:
             power_NK.sqrt_()
-        # A band sees few bins: blocks of bands, each times its own bins, are a quarter of the dense product.
+        # A band sees few bins: blocks of bands, each times its own bins, take half the time of the dense product.
         blocks = self._blocks if power_NK.device.type == "cpu" else [(slice(None), slice(None))]
         mel_NF = torch.cat([power_NK[:, bins] @ self.mel[bins, bands] for bins, bands in blocks], dim=1)
         return mel_NF.view(*frames_BTW.shape[:2], -1)

@@ -129,8 +129,10 @@ def test_clips_shorter_than_a_window_pass(samples, padding):
 
 
 def test_fewer_samples_than_a_window_without_padding_are_refused():
-    with pytest.raises(DataError, match="199 samples are fewer than one window of 200"):
+    with pytest.raises(DataError, match="a clip of 199 samples is too short for a spectrogram; it needs 200 or more"):
         build_frontend(SMALL)(noise(1, 199), centre=False)
+    with pytest.raises(DataError, match="a clip of 0 samples"):
+        build_frontend(SMALL)(noise(1, 0))
 
 
 def test_peak_normalisation_removes_the_mean_and_keeps_silence():
