@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -91,7 +89,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         return finish(done.code if isinstance(done.code, int) else int(done.code is not None))
     except AudiosslError as error:
         if debug:
-            traceback.print_exc()
+            say(traceback())
         say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
@@ -99,7 +97,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         return 130
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            say(traceback())
         else:
             say(f"audiossl failed in a way it should not: {summary(error)}. The traceback is in {save_traceback()}")
         return 1
@@ -123,9 +121,18 @@ def summary(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def traceback() -> str:
+    """The traceback of the error being handled."""
+    from traceback import format_exc
+
+    return format_exc().rstrip()
+
+
 def save_traceback() -> Path:
     """Keep the traceback of the error being handled in the folder for temporary files."""
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix="audiossl-traceback-", suffix=".txt")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        traceback.print_exc(file=file)
+        file.write(traceback() + "\n")
     return Path(name)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -131,11 +129,18 @@ def formats() -> Iterator[Finding]:
 
 def places() -> Iterator[Finding]:
     """Where files are written, and how much room there is."""
-    for what, folder in (("this folder", Path.cwd()), ("temporary folder", Path(tempfile.gettempdir()))):
-        free_gb = shutil.disk_usage(folder).free / 1e9
+    import tempfile
+
+    from audiossl.files import cache_folder
+
+    cache = cache_folder()
+    folders = {"this folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir()), "cache folder": cache}
+    for what, folder in folders.items():
+        there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+        free_gb = shutil.disk_usage(there).free / 1e9
         fix = None
-        if not os.access(folder, os.W_OK):
-            fix = "it cannot be written; run in another folder, or set TMPDIR"
+        if not os.access(there, os.W_OK):
+            fix = "it cannot be written; run in another folder, or set TMPDIR or AUDIOSSL_CACHE"
         elif free_gb < MIN_FREE_GB:
             fix = f"less than {MIN_FREE_GB:g} GB are free; free some space or work elsewhere"
         yield Finding(what, f"{folder} ({free_gb:.0f} GB free)", fix)
@@ -143,6 +148,8 @@ def places() -> Iterator[Finding]:
 
 def installed(name: str) -> str | None:
     """The version of an installed distribution."""
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,7 @@ def test_an_error_is_its_sentence_and_its_exit_code(failing, capsys, error, code
 
 
 def test_a_bug_is_one_line_and_a_saved_traceback(failing, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     failing.append(ZeroDivisionError("first line\nsecond line"))
     assert cli.run([]) == 1
     line = capsys.readouterr().err
