@@ -160,7 +160,6 @@ def _decode_window(file: SoundFile, rate: int, start_s: float, duration_s: float
     if start_s < 0 or frame >= file.frames:
         length_s = file.frames / file.sample_rate
         raise AudioError(file.path, f"the window at {start_s:g} s starts outside the {length_s:g} s of sound")
-    file.seek(frame)
     mono, zeroed = file.read(frame, end - frame, nonfinite)
     _require(mono, file.path, frame / file.sample_rate)
     samples = resample(mono, file.sample_rate, rate)[first - begin * step_out :][:count]
