@@ -14,7 +14,13 @@ from audiossl.bundle.load import load_bundle
 from audiossl.bundle.save import save_bundle, serialise
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.errors import AudiosslError, UsageError, WriteError
-from audiossl.recipe.encoders import AudioNtt2020Config
+from audiossl.recipe.encoders import (
+    AudioNtt2020Config,
+    AudioNtt2022Config,
+    CrnnConfig,
+    ResNet18Config,
+    VggLikeConfig,
+)
 from audiossl.recipe.frontends import FonsecaConfig
 from audiossl.recipe.schema import EmbeddingConfig, Recipe
 
@@ -169,3 +175,15 @@ def test_bf16_stays_close_to_float32(bundle):
     exact, rough = bundle.encode(x_BS), bundle.encode(x_BS, bf16=True)
     assert rough.dtype == torch.float32
     assert torch.nn.functional.cosine_similarity(exact, rough).min() > 0.999
+
+
+@pytest.mark.parametrize(
+    "encoder", [ResNet18Config(), VggLikeConfig(), CrnnConfig(), AudioNtt2022Config(dim=1056, hidden=32)]
+)
+def test_every_encoder_comes_back_from_its_file(tmp_path: Path, encoder):
+    made = untrained_bundle(Recipe(encoder=encoder), STATISTICS, seed=0)
+    path = tmp_path / "e.safetensors"
+    save_bundle(path, encoder=made.encoder, recipe=made.recipe, statistics=STATISTICS)
+    loaded = load_bundle(path)
+    assert np.array_equal(loaded.embed(sine(0.7), 16_000), made.embed(sine(0.7), 16_000))
+    assert loaded.recipe.encoder == encoder

@@ -20,7 +20,7 @@ from audiossl.embedding.extract import embed_items
 from audiossl.embedding.inputs import gather
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.store import KINDS, Store, open_store
-from audiossl.errors import DataError, UsageError
+from audiossl.errors import DataError, UsageError, WriteError
 from tests.embedding.conftest import RATE, chirp
 
 LENGTHS = (1.0, 0.3, 2.5, 1.0, 1.7)
@@ -246,3 +246,29 @@ def test_inputs_of_every_kind_are_gathered_once_each(sounds, tmp_path, monkeypat
         gather([])
     with pytest.raises(DataError):
         gather(["no_such_data_set"])
+
+
+def test_when_everything_fails_the_store_is_empty_but_whole(bundle, sounds, tmp_path):
+    folder = sounds()
+    (folder / "bad.wav").write_bytes(b"no sound")
+    report = embed(bundle, folder, tmp_path / "out")
+    store = open_store(tmp_path / "out")
+    assert (report.embedded, report.failed) == (0, 1)
+    for kind in KINDS:
+        assert store.embeddings(kind).shape == (0, 32) and store.table(kind).num_rows == 0
+
+
+def test_a_full_disk_keeps_the_finished_shards_and_leaves_no_scrap(bundle, sounds, tmp_path, monkeypatch):
+    folder, out = sounds(*LENGTHS), tmp_path / "out"
+    real, usage = shutil.disk_usage, shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        "audiossl.files.shutil.disk_usage",
+        lambda path: usage._replace(free=0) if len(list(out.glob("windows-*"))) == 2 else real(path),
+    )
+    with pytest.raises(WriteError, match="disk is full"):
+        embed(bundle, folder, out, shard_items=1, workers=1)
+    assert not list(out.glob(".*.part")) and open_store(out).clips().num_rows in (1, 2)
+    monkeypatch.undo()
+    embed(bundle, folder, out)
+    embed(bundle, folder, tmp_path / "whole")
+    assert rows(open_store(out)) == rows(open_store(tmp_path / "whole"))
