@@ -22,6 +22,15 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
+def hush() -> None:
+    """Keep the training library's chatter out of our words; call this after its import, which sets it talking."""
+    import logging
+    import warnings
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"lightning\.")
+
+
 def emit(text: str) -> None:
     """Print a result, to stdout."""
     print(text, flush=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiossl_cli.console import duration, emit, emit_json, emit_table, progress, say
+from audiossl_cli.console import duration, emit, emit_json, emit_table, hush, progress, say
 
 if TYPE_CHECKING:
     from audiossl.evaluation.scores import EvaluationReport
@@ -38,6 +38,7 @@ def demo(
     from audiossl.recipe.load import load_recipe
     from audiossl.training.pretrain import find_items, pretrain
 
+    hush()
     began = monotonic()
     recipe = load_recipe(RECIPE)
     result = pretrain(recipe, out, fresh=True, progress=progress(), say=say)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiossl.errors import SomeInputsFailed
-from audiossl_cli.console import emit, emit_json, progress, say
+from audiossl_cli.console import emit, emit_json, hush, progress, say
 
 if TYPE_CHECKING:
     from audiossl.recipe.schema import Recipe
@@ -62,6 +62,7 @@ def pretrain(
         return
     from audiossl.training.pretrain import pretrain as train
 
+    hush()
     folder = out or Path("runs") / (Path(recipe).stem if told.name == "unnamed" else told.name)
     report(train(told, folder, fresh=fresh, progress=progress(), say=say), folder, as_json)
 
