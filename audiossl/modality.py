@@ -16,7 +16,7 @@ from audiossl.encoders.build import build_encoder
 from audiossl.recipe.schema import Recipe
 
 
-def _audio_views(recipe: Recipe, statistics: Any) -> Any:  # noqa: ANN401 - mean and std, wherever they come from
+def _audio_views(recipe: Recipe, statistics: Any) -> Any:
     from audiossl.audio.views.build import build_views  # only training needs it
 
     front = recipe.frontend

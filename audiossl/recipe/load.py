@@ -197,7 +197,7 @@ def _flags(overrides: Sequence[str]) -> _Layer:
     return layer
 
 
-def _merge(parent: Any, child: Any, path: str, layer: _Layer) -> Any:  # noqa: ANN401 - YAML is untyped
+def _merge(parent: Any, child: Any, path: str, layer: _Layer) -> Any:
     if isinstance(parent, list) and isinstance(child, dict) and child and all(key.isdecimal() for key in child):
         items = list(parent)
         for key, value in child.items():
@@ -238,7 +238,7 @@ def _arrows(chain: tuple[Path, ...], last: str) -> str:
     return " -> ".join([*(path.name for path in chain), last])
 
 
-def _leaves(value: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401 - JSON is untyped
+def _leaves(value: Any, path: str = "") -> dict[str, str]:
     """Dotted paths of all values that are not sections, as JSON text."""
     parts: Mapping[Any, Any] | None = None
     if isinstance(value, dict):

@@ -82,7 +82,7 @@ def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Place:
     return _Place(tuple(path), owner, kinds)
 
 
-def _configs(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - annotations have no common type
+def _configs(annotation: Any) -> Iterator[type[BaseModel]]:
     """Every Config inside a field's annotation, through unions, lists and Annotated."""
     if isinstance(annotation, FieldInfo):
         annotation = annotation.annotation

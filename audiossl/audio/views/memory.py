@@ -63,7 +63,7 @@ class LogMixupExp(Augmentation):
         self.memory.index_copy_(0, slot, latest)
         self.seen += len(latest)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:  # noqa: ANN401 - torch's
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Take the memory's size from what is loaded: it is known only once a batch has been seen."""
         stored = state_dict.get(f"{prefix}memory")
         if isinstance(stored, Tensor):
