@@ -78,8 +78,8 @@ def rows(
         except RowFault as fault:
             yield Problem("row", where, str(fault))
             continue
-        if isinstance(source, CsvSource | SynthSource) and (fault := presence.fault(item.path)):
-            yield Problem("missing" if fault.startswith("not found") else "row", where, f"`{item.path}` {fault}")
+        if isinstance(source, CsvSource | SynthSource) and (absent := presence.fault(item.path)):
+            yield Problem("missing" if absent.startswith("not found") else "row", where, f"`{item.path}` {absent}")
         else:
             yield Row(where, item)
 
@@ -160,6 +160,8 @@ def _labels(values: dict[str, str], fields: Fields) -> list[str]:
     text = values[fields.labels.column]
     parts = re.split(f"[{re.escape(fields.labels.sep)}]", text) if fields.labels.sep else [text]
     labels = [_mapped(part.strip(), fields.labels) for part in parts if part.strip()]
+    if not labels and isinstance(fields, FolderSource):
+        raise RowFault("is in no subfolder, whose name would be its label; move it into one")
     if not labels:
         raise RowFault(f"has no label in column {fields.labels.column}; write one, or leave the whole column out")
     return labels

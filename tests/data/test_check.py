@@ -1,0 +1,132 @@
+"""`audiossl data check` counts what is listed, there, broken and expected, and fails when something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from typer.testing import CliRunner, Result
+
+from audiossl.data.check import check
+from audiossl.data.manifest import list_items, shipped_manifests
+from audiossl.errors import DataError
+from audiossl_cli.data import app
+
+RATE = 16_000
+
+
+def noise(frames: int, seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(frames)).astype(np.float32)
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """Two good files and one of each fault."""
+    root = tmp_path / "zoo"
+    root.mkdir()
+    sf.write(root / "a.wav", noise(16_000), RATE)
+    sf.write(root / "b.flac", np.stack([noise(88_200, 1)] * 2, axis=1), 44_100)
+    (root / "copy.wav").write_bytes((root / "a.wav").read_bytes())
+    (root / "cut.wav").write_bytes((root / "a.wav").read_bytes()[:20_000])
+    (root / "text.wav").write_text("no sound at all, only words. " * 5)
+    sf.write(root / "silent.wav", np.zeros(8000), RATE)
+    sf.write(root / "extra.wav", noise(100, 2), RATE)
+    rows = ["a.wav,dog,1", "b.flac,cat,2", "copy.wav,dog,2", "cut.wav,dog,1", "text.wav,dog,1", "silent.wav,cat,1"]
+    rows += ["A.wav,dog,1", "a.wav,dog,2", "../up.wav,dog,1"]
+    (root / "zoo.csv").write_text("\n".join(["path,label,fold", *rows]) + "\n")
+    return root
+
+
+def test_every_count(zoo: Path):
+    report = check(list_items(zoo / "zoo.csv"))
+    assert (report.items, report.files) == (6, 5)
+    assert report.missing == ["zoo.csv line 8: `A.wav` not found; nearest file `a.wav`"]
+    assert [row.split(":")[0] for row in report.rows] == ["zoo.csv line 9", "zoo.csv line 10"]
+    assert report.unlisted == ["extra.wav"]
+    assert report.unreadable == [
+        ("text.wav", "is not a sound file of a known format (wav, flac, ogg, opus, mp3, aiff, au, caf)")
+    ]
+    assert (report.short, report.duplicates) == (["cut.wav"], [["a.wav", "copy.wav"]])
+    assert (report.rates, report.channels) == ({16_000: 4, 44_100: 1}, {1: 4, 2: 1})
+    assert report.formats == {"FLAC": 1, "WAV": 4}
+    assert (report.classes, report.folds, report.splits) == ({"cat": 2, "dog": 4}, {1: 4, 2: 2}, {})
+    assert report.durations is not None
+    assert (report.durations.shortest_s, report.durations.longest_s) == (0.5, 2.0)
+    assert len(report.faults) == 4
+    assert (report.verified, report.silent) == (False, [])
+
+
+def test_verify_finds_what_headers_hide(tmp_path: Path):
+    sf.write(tmp_path / "silent.wav", np.zeros(8000), RATE)
+    for name in ("cut.mp3", "cut.flac"):
+        sf.write(tmp_path / name, noise(160_000), RATE)
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+    headers = check(list_items(tmp_path))
+    assert (headers.unreadable, headers.short, headers.silent) == ([], [], [])
+    report = check(list_items(tmp_path), verify=True)
+    assert [path for path, _ in report.unreadable] == ["cut.flac"]
+    assert (report.short, report.silent) == (["cut.mp3"], ["silent.wav"])
+    assert report.durations is not None
+    assert report.durations.longest_s < 5  # what is there, not the 10 s that the header promises
+
+
+def test_files_equal_in_size_and_start_are_compared_to_their_end(tmp_path: Path):
+    samples = noise(80_000)
+    for name, last in (("a.wav", 0.0), ("b.wav", 0.5), ("c.wav", 0.0)):
+        samples[-1] = last
+        sf.write(tmp_path / name, samples, RATE)
+    assert check(list_items(tmp_path)).duplicates == [["a.wav", "c.wav"]]
+
+
+def test_figures_that_the_manifest_expects_otherwise_are_faults(zoo: Path):
+    (zoo / "zoo.yaml").write_text(
+        "schema: audiossl/manifest@1\nname: zoo\nversion: '1'\nlicense: {dataset: CC0-1.0}\n"
+        "items: [{from: csv, file: good.csv, path: '{path}', labels: {column: label}, fold: {column: fold}}]\n"
+        "expect: {items: 3, classes: 2, folds: {1: 1, 2: 1}}\n"
+    )
+    (zoo / "good.csv").write_text("path,label,fold\na.wav,dog,1\nb.flac,cat,2\n")
+    report = check(list_items(zoo / "zoo.yaml"))
+    assert report.faults == report.differing == ["items: 3 expected, 2 found"]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_command_prints_a_table_and_fails_on_faults(zoo: Path, monkeypatch: pytest.MonkeyPatch):
+    result = run("check", zoo / "zoo.csv")
+    assert isinstance(result.exception, DataError)
+    assert "nearest file `a.wav`" in str(result.exception)
+    assert "zoo: 4 faults" in str(result.exception)
+    assert "extra.wav" in result.stdout
+    (zoo / "zoo.csv").write_text("path,label,fold\na.wav,dog,1\n")
+    good = run("check", zoo / "zoo.csv")
+    assert (good.exit_code, good.exception) == (0, None)
+
+
+def test_the_command_prints_json_with_everything(zoo: Path):
+    told = json.loads(run("check", zoo / "zoo.csv", "--json").stdout)
+    assert (told["items"], told["classes"], len(told["faults"])) == (6, {"cat": 2, "dog": 4}, 4)
+    assert told["durations"]["longest_s"] == 2.0
+    labelled = json.loads(run("check", zoo.parent, "--labels-from-folders", "--json").stdout)
+    assert labelled["classes"] == {"zoo": 7}
+
+
+def test_list_and_show_tell_the_shipped_manifests():
+    assert [one["name"] for one in json.loads(run("list", "--json").stdout)] == shipped_manifests()
+    assert "CC-BY-NC-3.0" in run("list").stdout
+    assert json.loads(run("show", "esc50", "--json").stdout)["expect"]["items"] == 2000
+    assert "schema: audiossl/manifest@1" in run("show", "esc50").stdout
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "folder"), [("esc50", "esc50-16k"), ("esc10", "esc50-16k"), ("esc10", "esc10-44k")])
+def test_the_real_data_are_as_the_manifest_says(shared: Path, name: str, folder: str):
+    report = check(list_items(name, shared / "data" / folder))
+    assert report.faults == []
+    assert report.duplicates == []
+    assert set(report.channels) == {1}
