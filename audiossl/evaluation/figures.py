@@ -26,13 +26,13 @@ INK, GRID = "#7d8590", "rgba(125,133,144,0.22)"
 COLOURS = {"pretrained": "#3b82f6", "untrained": "#f59e0b", "statistics": "#10b981", "chance": "#7d8590"}
 MAP_POINTS = 2000
 MAP_SEED = 0
-EXAMPLES_PER_LABEL = 48
-"""Longer names are cut in the middle of a figure's axis."""
+LETTERS = 48
+"""Longer names lose their beginning on a figure's axis."""
 
 
 def text(words: str) -> str:
     """Escaped, and cut where it is too long for an axis."""
-    short = words if len(words) <= EXAMPLES_PER_LABEL else "…" + words[1 - EXAMPLES_PER_LABEL :]
+    short = words if len(words) <= LETTERS else "…" + words[1 - LETTERS :]
     return html.escape(short)
 
 
@@ -61,9 +61,6 @@ def fold_figure(lines: Sequence[Line], protocol: str) -> Figure:
             hovertemplate="mean %{x:.1f} %<extra></extra>",
             marker={"color": colour, "size": 13, "symbol": "diamond", "line": {"width": 1, "color": "white"}},
         )  # fmt: skip
-    for line in lines:
-        if line.label == "chance":
-            figure.add_vline(x=100 * line.cells[protocol].accuracy, line={"dash": "dot", "color": INK, "width": 1})
     return _styled(figure, height=110 + 52 * len(shown), x="accuracy, %", legend=False)
 
 
@@ -105,7 +102,7 @@ def confusion_figure(report: EvaluationReport, protocol: str) -> Figure:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", title="class")
     figure.update_xaxes(tickangle=-60)
-    size = 220 + max(20, 15) * len(names)
+    size = 220 + 20 * len(names)
     return _styled(figure, height=size, x="taken for", legend=False, grid=False)
 
 
@@ -131,7 +128,7 @@ def map_figure(report: EvaluationReport, features_ND: Floats, kind: MapKind) -> 
         )  # fmt: skip
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)
-    return _styled(figure, height=620)
+    return _styled(figure, height=600, grid=False)
 
 
 def plane(features_ND: Floats, kind: MapKind) -> Floats:

@@ -102,7 +102,7 @@ def _figures(report: EvaluationReport, extras: Extras) -> Iterator[str]:
     yield _section(
         "Folds",
         f"<div class='grid'>{dots}</div><p class='note'>Dots: test folds, of several seeds their mean. Diamonds: the "
-        "mean with its 95 % interval. Dotted: chance.</p>",
+        "mean with its 95 % interval.</p>",
     )
     if len(extras.features):
         how = {"pca": "the first two principal components", "tsne": "t-SNE"}[extras.map]

@@ -78,9 +78,9 @@ def make_task(items: Items, *, when_missing: int, seed: int) -> Task:
         raise DataError(f"{items.name}: all items are {classes[0]}; an evaluation needs at least two classes")
     groups_N = _numbers([f"g{group}" if group else f"i{i}" for i, group in zip(ids, items.groups(), strict=True)])
     parts = _parts(items, labels_N, groups_N, when_missing, seed)
+    _check_classes(items, parts, labels_N)
     rounds = tuple(_round(name, parts, labels_N, groups_N, when_missing, seed) for name in parts if name != TRAIN)
     task = Task(items.name, ids, classes.tolist(), labels_N, groups_N, rounds, items.split_hash)
-    _check_classes(task)
     _check_groups(task, items)
     return task
 
@@ -93,11 +93,16 @@ def grouped_folds(labels_N: Ints, groups_N: Ints, n: int, seed: int) -> Ints:
     """Assign each item one of `n` folds, classes spread evenly, groups whole; shape (N,).
 
     Fewer folds come out where some class has fewer groups than `n`, but at least two.
+
+    Raises:
+        DataError: no class has two items.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     scarcest = min(len(np.unique(groups_N[labels_N == label])) for label in np.unique(labels_N))
     n = max(2, min(n, scarcest))
+    if np.bincount(labels_N).max() < n:
+        raise DataError(f"no class has more than one item in {len(labels_N)}, so no folds can be made; add items")
     fold_N = np.empty(len(labels_N), np.int64)
     with warnings.catch_warnings():
         # It warns of classes with a single item, which cannot be spread; whoever needs them spread checks that.
@@ -141,14 +146,13 @@ def _round(name: str, parts: dict[str, Ints], labels_N: Ints, groups_N: Ints, wh
     return Round(name, train, parts[name], inner)
 
 
-def _check_classes(task: Task) -> None:
-    for one in task.rounds:
-        missing = np.setdiff1d(task.labels[one.test], task.labels[one.train])
-        if len(missing):
-            names = _listed([task.classes[label] for label in missing])
+def _check_classes(items: Items, parts: dict[str, Ints], labels_N: Ints) -> None:
+    for name, test in parts.items():
+        missing = np.setdiff1d(labels_N[test], np.delete(labels_N, test))
+        if name != TRAIN and len(missing):
             raise DataError(
-                f"{task.name}: fold {one.name} tests {names}, which its training folds lack; spread each class over "
-                f"at least two folds, or leave it out"
+                f"{items.name}: fold {name} tests {_listed([items.classes[k] for k in missing])}, which its training "
+                f"folds lack; spread each class over at least two folds, or leave it out"
             )
 
 

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audiossl.evaluation import metrics
+
+
+def test_accuracies_of_a_counted_example():
+    truth = np.array([0, 0, 0, 0, 1, 1, 3])
+    predicted = np.array([0, 0, 0, 1, 1, 0, 3])
+    counts = metrics.confusion(truth, predicted, 4)
+    assert counts.tolist() == [[3, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    assert metrics.accuracy(counts) == 5 / 7
+    assert metrics.macro_accuracy(counts) == pytest.approx((3 / 4 + 1 / 2 + 1) / 3)  # class 2 does not occur
+    assert np.isnan(metrics.class_accuracies(counts)[2])
+
+
+def test_bootstrap_of_single_items_is_binomial():
+    rng = np.random.default_rng(0)
+    n, p = 400, 0.8
+    right = np.zeros(n)
+    right[: int(p * n)] = 1
+    draws = metrics.fold_bootstrap(right, [np.arange(n)], [np.arange(n)], 20_000, rng)
+    assert draws.mean() == pytest.approx(p, abs=1e-3)
+    assert draws.std() == pytest.approx((p * (1 - p) / n) ** 0.5, rel=0.03)
+    low, high = metrics.interval(draws, 0.95)
+    assert (high - low) / 2 == pytest.approx(1.96 * 0.02, rel=0.05)
+
+
+def test_bootstrap_of_groups_has_as_many_draws_as_groups():
+    n, size = 400, 8
+    right = np.zeros(n)
+    right[:320] = 1  # whole groups right or wrong
+    draws = metrics.fold_bootstrap(right, [np.arange(n) // size], [np.arange(n)], 20_000, np.random.default_rng(0))
+    assert draws.std() == pytest.approx((0.8 * 0.2 / (n / size)) ** 0.5, rel=0.03)
+
+
+def test_bootstrap_equals_a_slow_loop(monkeypatch):
+    monkeypatch.setattr(metrics, "DRAWS_AT_ONCE", 7)
+    rng = np.random.default_rng(3)
+    values, groups = rng.normal(size=20), rng.integers(0, 6, 20)
+    folds = [np.arange(9), np.arange(9, 20)]
+    fast = metrics.fold_bootstrap(values, [groups[f] for f in folds], folds, 5, np.random.default_rng(1))
+    again, slow = np.random.default_rng(1), np.zeros(5)
+    for fold in folds:
+        names = np.unique(groups[fold])
+        for draw in range(5):
+            times = again.multinomial(len(names), np.full(len(names), 1 / len(names)))
+            drawn = [
+                v for name, t in zip(names, times, strict=True) for v in list(values[fold][groups[fold] == name]) * t
+            ]
+            slow[draw] += np.mean(drawn) / 2
+    np.testing.assert_allclose(fast, slow, rtol=1e-12)
+
+
+def test_rankme_counts_equal_directions():
+    assert metrics.rankme(np.eye(16)) == pytest.approx(16)
+    assert metrics.rankme(np.outer(np.arange(1, 9), np.ones(5))) == pytest.approx(1)
+    assert metrics.rankme(np.zeros((4, 3))) == 0
+    values = np.array([0.5, 0.25, 0.25])
+    assert metrics.rankme(np.diag(values)) == pytest.approx(np.exp(-(values * np.log(values)).sum()))
+
+
+def test_deviation_is_one_on_the_sphere_and_zero_when_collapsed():
+    z = np.random.default_rng(0).normal(size=(4000, 32))
+    assert metrics.mean_deviation(z) == pytest.approx(1, abs=0.01)
+    assert metrics.mean_deviation(np.ones((10, 4))) == pytest.approx(0, abs=1e-7)
+
+
+def test_alignment_and_uniformity_in_closed_form():
+    a = np.array([[1.0, 0.0], [0.0, 2.0]])
+    b = np.array([[0.0, 5.0], [0.0, 1.0]])
+    assert metrics.alignment(a, b) == pytest.approx((2 + 0) / 2)
+    assert metrics.uniformity(np.ones((5, 3))) == pytest.approx(0)
+    assert metrics.uniformity(np.array([[1.0, 0.0], [-1.0, 0.0]])) == pytest.approx(-8)
+    assert metrics.uniformity(a) == pytest.approx(-4)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from audiossl.errors import RecipeError, UsageError
+from audiossl.evaluation.protocols import list_protocols, load_protocol
+
+FROZEN = {
+    "lr_nested@1": "bd8c02b97f750c65dbb98cbc650e526ca4a3b21c91c44867a53de8127f6a9efd",
+    "knn@1": "0ba7ec83c280cf9958912815a52e326048b264172c96dd55f263b23706ded366",
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_published_protocol_never_changes(name):
+    assert load_protocol(name).id == name
+    assert load_protocol(name).hash == FROZEN[name], "write a new version instead"
+
+
+def test_every_shipped_protocol_can_be_read_and_is_frozen():
+    assert {load_protocol(name).id for name in list_protocols()} == set(FROZEN)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("lr_nestd@1", "lr_nested@1"), ("lr_nested", "lr_nested@1"), ("knn", "knn@1"), ("knn@2", "knn@1")],
+)
+def test_unknown_protocol_names_the_nearest(wrong, meant):
+    with pytest.raises(UsageError, match=f"there is no protocol {wrong}; did you mean {meant}"):
+        load_protocol(wrong)
+
+
+def test_faults_of_an_own_protocol_come_with_lines(tmp_path):
+    text = list_protocols()["lr_nested@1"].read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("seed: 0", "sead: 0").replace("version: 1\n", "version: 0\n"))
+    with pytest.raises(RecipeError) as raised:
+        load_protocol(str(path))
+    told = str(raised.value)
+    assert "mine.yaml:3: version: " in told
+    assert "sead: unknown key; did you mean seed" in told
+
+
+def test_parts_that_do_not_fit_are_refused(tmp_path):
+    text = list_protocols()["knn@1"].read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("fit: {name: none}", "fit: {name: newton_cg, tolerance: 1e-6, max_iterations: 9}"))
+    with pytest.raises(RecipeError, match="head knn goes with fit none"):
+        load_protocol(str(path))
+
+
+def test_the_hash_sees_every_number_and_no_words():
+    protocol = load_protocol("knn@1")
+    assert protocol.model_copy(update={"description": "other"}).hash == protocol.hash
+    assert protocol.model_copy(update={"seed": 1}).hash != protocol.hash
+
+
+def test_reading_a_protocol_imports_nothing_heavy():
+    code = (
+        "import sys; from audiossl.evaluation.protocols import load_protocol; load_protocol('knn@1'); "
+        "import audiossl.evaluation.table; print([m for m in ('torch', 'sklearn', 'numpy') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
