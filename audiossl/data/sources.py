@@ -135,7 +135,9 @@ def read_csv(path: Path, delimiter: str, needed: set[str]) -> Iterator[Record]:
 
 def _item(values: dict[str, str], fields: Fields, splits: Collection[str]) -> Item:
     """One row of the table from a record that has its `path` (raises `RowFault`)."""
-    path = PurePosixPath(values["path"]).as_posix() if values["path"] else ""
+    path = values["path"]
+    if path.startswith("./") or "/./" in path or "//" in path:  # the same file under one name; rare, and slow to ask
+        path = PurePosixPath(path).as_posix()
     if not path:
         raise RowFault("names no file")
     start_s, end_s = _seconds(values, fields.start_s), _seconds(values, fields.end_s)

@@ -75,7 +75,7 @@ class Presence:
 
     def fault(self, path: str) -> str | None:
         """What is wrong with `path`, in words that follow its name, or None."""
-        if path.startswith(("/", "\\", "~")) or "\0" in path or Path(path).is_absolute():
+        if path.startswith(("/", "\\", "~")) or "\0" in path or (os.name == "nt" and ":" in path):
             return "is not a relative path; write it relative to the data folder"
         parts = path.split("/")
         if ".." in parts:
