@@ -70,16 +70,15 @@ def evaluate(
     """
     from audiossl.api import evaluate as run
 
-    told: dict[str, object] = {
-        "protocols": protocol,
-        "seeds": seed,
-        "map": None if map_kind is None else map_kind.value,
-        "labels_from_folders": labels_from_folders or None,
-        "skip_failed": skip_failed or None,
-        "baselines": False if no_baselines else None,
-        "cache": False if no_cache else None,
-    }
-    said = {name: value for name, value in told.items() if value is not None and value != []}
+    said = spoken(
+        protocols=protocol,
+        seeds=seed,
+        map=map_kind and map_kind.value,
+        labels_from_folders=labels_from_folders or None,
+        skip_failed=skip_failed or None,
+        baselines=False if no_baselines else None,
+        cache=False if no_cache else None,
+    )
     report = run(models, on, data=data, out=out, run_folder=run_folder, progress=progress(), **said)
     if as_json:
         emit_json(report.model_dump(mode="json"))
@@ -87,6 +86,11 @@ def evaluate(
         show(report)
     if out is not None:
         say(f"the report is in {out / 'report.html'} and {out / 'report.json'}")
+
+
+def spoken(**told: object) -> dict[str, object]:
+    """The options that were said; the others keep their own defaults."""
+    return {name: value for name, value in told.items() if value is not None and value != []}
 
 
 def show(report: EvaluationReport) -> None:
