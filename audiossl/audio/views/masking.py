@@ -37,15 +37,15 @@ class SpecAugment(Augmentation):
         self, x: Tensor, bands: Tensor, frames: Tensor, noise: Tensor | None = None
     ) -> Tensor:
         """`x` with the masks filled, each from the example as the masks before it left it."""
-        keep_BMF1 = _outside(bands, x.shape[-2]).unsqueeze(-1)
-        keep_BM1T = _outside(frames, x.shape[-1]).unsqueeze(-2)
+        bands_BMF1 = _masks(bands, x.shape[-2]).unsqueeze(-1)
+        frames_BM1T = _masks(frames, x.shape[-1]).unsqueeze(-2)
         if self.fill in ("mean", "noise"):
-            for keep in (*keep_BMF1.unbind(1), *keep_BM1T.unbind(1)):
-                x = _filled(x, keep[:, None], self._value(x, noise))
+            for mask in (*bands_BMF1.unbind(1), *frames_BM1T.unbind(1)):
+                x = torch.where(mask[:, None], self._value(x, noise), x)
             return x
-        # These fills do not change as masks are laid, so all masks can be laid at once.
-        keep = keep_BMF1.prod(1, keepdim=True) * keep_BM1T.prod(1, keepdim=True)
-        return _filled(x, keep, self._value(x, noise))
+        # Laying a mask does not change these fills, so all masks can be laid at once.
+        mask = bands_BMF1.any(1, keepdim=True) | frames_BM1T.any(1, keepdim=True)
+        return torch.where(mask, self._value(x, noise), x)
 
     def _value(self, x: Tensor, noise: Tensor | None) -> Tensor:
         if self.fill == "min":
@@ -66,13 +66,8 @@ class SpecAugment(Augmentation):
         return torch.stack((starts, widths), dim=-1)
 
 
-def _outside(span_BM2: Tensor, size: int) -> Tensor:
-    """1 outside each span of (first index, width) and 0 inside, (B, masks, size) float32."""
+def _masks(span_BM2: Tensor, size: int) -> Tensor:
+    """True inside each span of (first index, width), (B, masks, size)."""
     start, width = span_BM2.unsqueeze(-1).unbind(2)
     index = torch.arange(size, device=span_BM2.device)
-    return ((index < start) | (index >= start + width)).float()
-
-
-def _filled(x: Tensor, keep: Tensor, value: Tensor) -> Tensor:
-    """`x` where `keep` is 1, `value` where it is 0; `torch.where` does it five times slower on a CPU."""
-    return (x * keep).addcmul_(1 - keep, value)
+    return (index >= start) & (index < start + width)

@@ -25,6 +25,7 @@ def draw_partners(examples: int, draw: Draw, name: str) -> Tensor:
     Raises:
         UsageError: there is no other clip.
     """
+    assert examples % draw.views == 0
     clips = examples // draw.views
     if clips < 2:
         raise UsageError(f"{name} mixes a clip with another one of the batch, which has one clip; use at least 2 clips")

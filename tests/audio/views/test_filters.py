@@ -45,9 +45,7 @@ def test_high_pass_has_butterworths_magnitude(impulse: torch.Tensor, order: int)
 def test_band_pass_is_three_decibels_down_at_both_cutoffs(impulse: torch.Tensor) -> None:
     config = BandPassConfig(order=8)
     found = response(
-        BandPass(config, RATE).apply(
-            impulse, centre_hz=torch.tensor([1000.0, 2000.0]), octaves=torch.tensor([2.0, 2.0])
-        )
+        BandPass(config, RATE).apply(impulse, centre_hz=torch.tensor([1000.0, 2000.0]), octaves=torch.tensor([2.0] * 2))
     )
     for n, (low, high) in enumerate([(500, 2000), (1000, 4000)]):
         for edge in (low, high):
@@ -59,6 +57,13 @@ def test_filters_move_nothing_in_time(impulse: torch.Tensor) -> None:
     found = LowPass(LowPassConfig(), RATE).apply(impulse, cutoff_hz=CUTOFF)
     assert found.argmax(1).tolist() == [SAMPLES // 2] * 2
     torch.testing.assert_close(found[:, 3000:4096], found[:, 4097:5193].flip(1), rtol=0, atol=1e-6)
+
+
+def test_end_does_not_ring_into_the_beginning() -> None:
+    x = torch.zeros(1, SAMPLES)
+    x[0, -1] = 1
+    found = LowPass(LowPassConfig(), RATE).apply(x, cutoff_hz=torch.tensor([300.0]))
+    assert found[0, :1000].abs().max() < 1e-3 * found[0, -1].abs()
 
 
 def test_cutoffs_are_drawn_log_uniformly() -> None:
