@@ -60,9 +60,22 @@ class SomeInputsFailed(AudiosslError):  # noqa: N818 - a report, not a fault of 
 
 
 class TrainingDiverged(AudiosslError):  # noqa: N818 - a report, not a fault of the program
-    """Training met a non-finite loss and stopped before the update (exit code 5)."""
+    """Training met a non-finite loss and stopped before the update (exit code 5).
+
+    Args:
+        step: optimiser steps done before.
+        loss: the loss, as text.
+        clips: positions of the batch's clips in the items table.
+    """
 
     exit_code = 5
+
+    def __init__(self, step: int, loss: str, clips: Sequence[int]) -> None:
+        self.step, self.loss, self.clips = step, loss, list(clips)
+        super().__init__(
+            f"step {step}: the loss is {loss}; the weights were not updated and the last checkpoint is whole. "
+            f"Try a smaller optimiser.lr, a larger temperature, or training.precision: 32"
+        )
 
 
 class WriteError(AudiosslError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +21,8 @@ from audiossl.errors import AudioError, DataError
 from audiossl.rng import numpy_stream
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """The crops of one step."""
 
     step: int
@@ -98,7 +98,8 @@ class CropBatches(Dataset[Batch]):
         plan = self.plan
         clips = plan.clips(step)
         wave = np.empty((plan.views, len(clips), plan.crop_samples), np.float32)
-        kept, failures = [], []
+        kept: list[int] = []
+        failures: list[tuple[int, str]] = []
         for clip in clips.tolist():
             try:
                 for view, start in enumerate(plan.starts(step, clip, self.source.length(clip))):
@@ -106,8 +107,8 @@ class CropBatches(Dataset[Batch]):
                 kept.append(clip)
             except AudioError as error:
                 failures.append((clip, error.cause))
-        wave = wave[:, : len(kept)].reshape(-1, plan.crop_samples)
-        return Batch(step, torch.from_numpy(wave), torch.tensor(kept), failures)
+        rows = wave[:, : len(kept)].reshape(-1, plan.crop_samples)
+        return Batch(step, torch.from_numpy(rows), torch.tensor(kept), failures)
 
 
 class Steps(Sampler[int]):

@@ -82,7 +82,8 @@ class DecodedStore:
     def read(self, index: int, start: int, length: int) -> Samples:
         """Samples [start, start + length) of clip `index`, float32."""
         first = self._offsets[index] + start
-        return self._samples[first : first + length] * self._scales[index]
+        samples: Samples = self._samples[first : first + length] * self._scales[index]
+        return samples
 
     @classmethod
     def make(
@@ -124,10 +125,13 @@ class FileSource:
     Args:
         prepared: the whole prepared clip of an index; raises `AudioError`.
         lengths: prepared lengths in samples, from the files' headers; 0 for a file that cannot be read.
+        failures: the files that cannot be read.
     """
 
-    def __init__(self, prepared: Callable[[int], Samples], lengths: Sequence[int]) -> None:
-        self._prepared, self._lengths = prepared, lengths
+    def __init__(
+        self, prepared: Callable[[int], Samples], lengths: Sequence[int], failures: Sequence[Failure] = ()
+    ) -> None:
+        self._prepared, self._lengths, self.failures = prepared, lengths, list(failures)
         self._last: tuple[int, Samples] | None = None
 
     def __len__(self) -> int:

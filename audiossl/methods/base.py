@@ -76,10 +76,10 @@ class Method(nn.Module, abc.ABC, Generic[C]):
             `{"loss": scalar, ...}`; further entries are logged.
         """
 
-    def before_epoch(self, at: At) -> None:  # noqa: B027 - most methods have nothing to do
+    def before_epoch(self, at: At) -> None:
         """Called before the first step of an epoch."""
 
-    def after_step(self, at: At) -> None:  # noqa: B027
+    def after_step(self, at: At) -> None:
         """Called after each optimiser step, once however many batches it accumulated: the place of an EMA."""
 
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 P = ParamSpec("P")
 ROWS_AT_ONCE = 2048
-"""NT-Xent computes its similarities in blocks of this many rows, and again in the backward pass: memory is O(rows * N)."""
+"""NT-Xent computes its similarities in blocks of so many rows, and again in the backward pass: O(rows * N) memory."""
 
 
 def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from audiossl import __version__
 from audiossl.progress import Progress
+from audiossl.recipe.training import TrainingConfig
 from audiossl.training.checkpoint import save_checkpoint
 from audiossl.training.learner import Learner
 from audiossl.training.monitors import Health, measure, warning
@@ -38,16 +39,21 @@ class Checkpointer(Callback):
 
     SIGINT or SIGTERM: the step is finished, a checkpoint written, and training ends; `stopped_by` holds the signal.
     A second signal stops at once.
+
+    Args:
+        folder: where the checkpoints go.
+        config: how often.
+        constants: plain values that every checkpoint carries.
     """
 
-    def __init__(self, folder: Path, every_s: float, every_steps: int | None) -> None:
-        self._folder, self._every_s, self._every_steps = folder, every_s, every_steps
+    def __init__(self, folder: Path, config: TrainingConfig, constants: dict[str, Any]) -> None:
+        self._folder, self._config, self._constants = folder, config, constants
         self._saved_at = time.monotonic()
         self._previous: dict[int, Any] = {}
         self.stopped_by: int | None = None
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen for signals and start the clock."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen for signals, in place of the trainer's own handlers, and start the clock."""
         self._saved_at = time.monotonic()
         try:
             self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -68,10 +74,12 @@ class Checkpointer(Callback):
         step = pl_module.step
         if (batch.step + 1) % trainer.accumulate_grad_batches:
             return  # between updates BatchNorm has already moved: not a state to resume from
-        due = step % self._every_steps == 0 if self._every_steps else time.monotonic() - self._saved_at >= self._every_s
+        every_steps = self._config.checkpoint_every_steps
+        waited_s = time.monotonic() - self._saved_at
+        due = step % every_steps == 0 if every_steps else waited_s >= self._config.checkpoint_every_s
         if due or self.stopped_by is not None or step == pl_module.steps:
             if trainer.is_global_zero:
-                save_checkpoint(self._folder, training_state(pl_module, step))
+                save_checkpoint(self._folder, {**self._constants, **training_state(pl_module, step)})
             self._saved_at = time.monotonic()
         if self.stopped_by is not None:
             trainer.should_stop = True
@@ -171,7 +179,8 @@ class Monitor(Callback):
         method.eval()
         embeddings, projections = [], []
         head = getattr(method, "head", None)
-        for crops in self._crops.split(64):
+        for start in range(0, len(self._crops), 64):
+            crops = self._crops[start : start + 64]
             spectrogram = self._normalise(crops.to(learner.device)).contiguous(memory_format=torch.channels_last)
             with trainer_precision(learner):
                 embedding = method.encoder(spectrogram)

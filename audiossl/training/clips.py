@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from audiossl.audio.frontend import FrontEnd
 from audiossl.bundle.bundle import Statistics
 from audiossl.data.batches import Plan
-from audiossl.data.decoded import ClipSource, DecodedStore, FileSource, Samples, store_key, usable
+from audiossl.data.decoded import ClipSource, DecodedStore, Failure, FileSource, Samples, store_key, usable
 from audiossl.data.items import Items
 from audiossl.errors import AudioError
 from audiossl.files import cache_folder
@@ -82,7 +82,9 @@ def open_clips(reader: ClipReader, recipe: Recipe, progress: Progress) -> Decode
     """Clips to crop from: decoded once into the cache folder, or file by file (`data.cache`, already resolved)."""
     threads = max(2, os.cpu_count() or 1)
     if recipe.data.cache == "off":
-        return FileSource(reader, [reader.length(index) for index in range(len(reader.paths))])
+        lengths = [reader.length(index) for index in range(len(reader.paths))]
+        failures = [Failure(i, str(reader.paths[i]), "cannot be opened") for i, n in enumerate(lengths) if not n]
+        return FileSource(reader, lengths, failures)
     relevant = recipe.frontend.model_dump_json(include={"sample_rate", "waveform", "min_s", "padding", "window_length"})
     key = store_key(reader.paths, reader.spans, f"{relevant}|{reader.crop_samples}")
     progress.start("decoding", len(reader.paths), "clips")

@@ -31,5 +31,5 @@ def gather_rows(z_ND: Tensor) -> Tensor:
     """The rows (N * ranks, D) of all ranks in rank order, with gradient; `z_ND` itself when there is one rank."""
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return z_ND
-    gathered: Tensor = _Gather.apply(z_ND)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _Gather.apply(z_ND)
     return gathered

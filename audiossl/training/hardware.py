@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Literal
 
 import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's <malloc.h>
 
 
-def device_kind(accelerator: str) -> str:
+def device_kind(accelerator: Literal["auto", "cpu", "cuda", "mps"]) -> Literal["cpu", "cuda", "mps"]:
     """`cuda`, `mps` or `cpu`: what `accelerator` (perhaps "auto") comes to here."""
     if accelerator != "auto":
         return accelerator

@@ -6,6 +6,7 @@ global generator (dropout) is set anew before every batch.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 
 from audiossl.audio.views.base import Draw
 from audiossl.data.batches import Batch
-from audiossl.errors import TrainingDiverged
+from audiossl.errors import DataError, TrainingDiverged
 from audiossl.methods.base import At, Method
 from audiossl.recipe.schema import Recipe
 from audiossl.rng import key, torch_stream
@@ -52,10 +53,17 @@ class Learner(LightningModule):
         self.recipe, self.method, self.frontend, self.views = recipe, method, frontend, views
         self.steps, self.batches_per_epoch, self.first_step = steps, batches_per_epoch, first_step
         self.method.gather = gather_rows
-        self.restored_optimiser: dict[str, Any] | None = None
-        """An optimiser state to go on from, loaded when the optimiser is made."""
+        self._optimiser_state: dict[str, Any] | None = None
+        self.failures: dict[int, str] = {}
+        """Clips that could not be read when their turn came, and why."""
         self.finished_steps = first_step
         """Optimiser steps done when `Trainer.fit` returned."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state; the optimiser's part is loaded when the optimiser is made."""
+        self.method.load_state_dict(state["method"])
+        self.views.load_state_dict(state["views"])
+        self._optimiser_state = state["optimiser"]
 
     @property
     def step(self) -> int:
@@ -70,13 +78,13 @@ class Learner(LightningModule):
     def configure_optimizers(self) -> Optimizer:
         """The recipe's optimiser; its learning rate is set before every step."""
         optimiser = build_optimiser(self.recipe, self.method)
-        if self.restored_optimiser is not None:
-            optimiser.load_state_dict(self.restored_optimiser)
+        if self._optimiser_state is not None:
+            optimiser.load_state_dict(self._optimiser_state)
         return optimiser
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move the crops; the rest of a batch stays where it is."""
-        return batch._replace(wave=batch.wave.to(device, non_blocking=True), index=batch.index.to(device))
+        return replace(batch, wave=batch.wave.to(device, non_blocking=True), index=batch.index.to(device))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout for this batch, set the learning rate, and announce a new epoch to the method."""
@@ -103,14 +111,18 @@ class Learner(LightningModule):
 
         Raises:
             TrainingDiverged: the loss is not finite; the weights are as they were before this batch.
+            DataError: hardly any clip of the batch could be read.
         """
+        self.failures.update(batch.failures)
+        if len(batch.index) < 2:
+            raise DataError(
+                f"step {self.step}: of a whole batch only {len(batch.index)} clips could be read; "
+                "`audiossl data check` lists why"
+            )
         losses = self.method.loss(self.make_views(batch), batch.index, self.at)
         loss = losses["loss"]
         if not torch.isfinite(loss):
-            raise TrainingDiverged(
-                f"step {self.step}: the loss is {loss.item()}; the weights were not updated. The clips of this batch "
-                f"are {batch.index.tolist()}. Try a smaller learning rate or a larger temperature, or training.precision: 32"
-            )
+            raise TrainingDiverged(self.step, str(loss.item()), batch.index.tolist())
         return loss
 
     def optimizer_step(

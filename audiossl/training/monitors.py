@@ -1,4 +1,4 @@
-"""Is it learning, and did it collapse? Measures of embeddings that need no labels, and a kNN probe where there are some.
+"""Is it learning, and did it collapse? Measures that need no labels, and a kNN probe where there are some.
 
 Shapes: N clips, D embedding size.
 """
@@ -25,7 +25,7 @@ def effective_rank(z_ND: Tensor) -> float:
 
 
 def scaled_std(z_ND: Tensor) -> float:
-    """Mean deviation of the L2-normalised embedding's dimensions times sqrt(D): near 1 when spread, 0 when collapsed."""
+    """Mean deviation of the L2-normalised dimensions times sqrt(D): near 1 when spread, 0 when collapsed."""
     z = F.normalize(z_ND.double(), dim=1)
     return float(z.std(dim=0).mean() * z.shape[1] ** 0.5)
 

@@ -59,24 +59,27 @@ class RunFolder:
         """CSV and TensorBoard logs."""
         return self.root / "logs"
 
+    def refuse_other_things(self) -> None:
+        """Raise `UsageError` when the folder holds something that is not a run."""
+        if self.root.is_dir() and any(self.root.iterdir()) and not (self.root / "run.json").is_file():
+            raise UsageError(f"{self.root}: holds other files and no run; choose an empty folder with --out")
+
     def begin(self, recipe: Recipe, fingerprint: str) -> None:
         """Write down what is being run, or refuse when the folder holds another run.
 
         Raises:
-            UsageError: the folder holds a run of another recipe or of other data, or something else.
+            UsageError: the folder holds a run of another recipe or of other data.
         """
         note = self.root / "run.json"
         if note.is_file():
             self._same_or_refuse(json.loads(note.read_text()), recipe, fingerprint)
             return
-        if self.root.is_dir() and any(self.root.iterdir()):
-            raise UsageError(f"{self.root}: holds other files and no run; choose an empty folder with --out")
         write_text(self.root / "recipe.yaml", dump_recipe(recipe))
         write_json(note, {"audiossl": __version__, "recipe": recipe.model_dump(mode="json"), "data": fingerprint})
 
     def _same_or_refuse(self, earlier: dict[str, Any], recipe: Recipe, fingerprint: str) -> None:
         before = Recipe.model_validate(earlier["recipe"])
-        changed = [line for line in differences(recipe, before) if not line.startswith(FREE)]
+        changed = [line for line in differences(recipe, before) if not _free(line)]
         if changed:
             listed = "\n  ".join(changed)
             raise UsageError(
@@ -99,6 +102,11 @@ class RunFolder:
         writer.writerows([failure.path, failure.cause] for failure in failures)
         write_text(self.root / "failures.csv", text.getvalue())
         return self.root / "failures.csv"
+
+
+def _free(difference: str) -> bool:
+    field = difference.split(":")[0]
+    return any(field == free or field.startswith(f"{free}.") for free in FREE)
 
 
 def resolved_recipe(folder: Path) -> Recipe:

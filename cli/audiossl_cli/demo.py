@@ -36,7 +36,8 @@ def demo(
     from audiossl.embedding.extract import embed_items
     from audiossl.evaluation.evaluate import evaluate
     from audiossl.recipe.load import load_recipe
-    from audiossl.training.pretrain import find_items, pretrain
+    from audiossl.training.prepare import find_items
+    from audiossl.training.pretrain import pretrain
 
     hush()
     began = monotonic()

@@ -71,7 +71,7 @@ def show_plan(recipe: Recipe, as_json: bool) -> None:
     """Print the recipe as it would run on this data and this machine, with the reason of every choice."""
     from audiossl.recipe.auto import total_steps
     from audiossl.recipe.load import dump_recipe
-    from audiossl.training.pretrain import find_items, resolve_recipe
+    from audiossl.training.prepare import find_items, resolve_recipe
 
     items = find_items(recipe)
     resolved, choices = resolve_recipe(recipe, items)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,12 +37,9 @@ def show(
 
     told = load_recipe(recipe, override or [])
     if resolved:
-        from audiossl.data.manifest import load_items
-        from audiossl.training.pretrain import resolve_recipe
+        from audiossl.training.prepare import find_items, resolve_recipe
 
-        items = load_items(told.data.manifest, None if told.data.root is None else Path(told.data.root))
-        items = items if told.data.splits is None else items.where(splits=told.data.splits)
-        told, choices = resolve_recipe(told, items)
+        told, choices = resolve_recipe(told, find_items(told))
         for choice in choices:
             say(f"{choice.field}: {choice.value} ({choice.why})")
     if as_json:

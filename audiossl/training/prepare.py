@@ -1,0 +1,148 @@
+"""Everything between a recipe and the first step: find the data, resolve "auto", decode, plan, build."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audiossl.audio.frontend import FrontEnd
+from audiossl.bundle.bundle import Statistics
+from audiossl.data.batches import Plan, centre_crops
+from audiossl.data.decoded import DecodedStore, FileSource
+from audiossl.data.items import Items
+from audiossl.data.manifest import load_items
+from audiossl.errors import AudioError
+from audiossl.methods.base import Method
+from audiossl.methods.build import METHODS, build_method
+from audiossl.modality import modality_of
+from audiossl.progress import Progress
+from audiossl.recipe.auto import Facts, Resolved, resolve, steps_per_epoch, total_steps
+from audiossl.recipe.schema import Recipe
+from audiossl.rng import key, numpy_stream
+from audiossl.training.callbacks import Monitor
+from audiossl.training.clips import clip_reader, make_plan, open_clips
+from audiossl.training.hardware import device_kind, multiplies_bf16
+from audiossl.training.learner import Learner
+
+PROBED_HEADERS = 200
+"""Durations are estimated from this many files, spread over the table."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run ready to start: data open, "auto" values resolved."""
+
+    recipe: Recipe
+    resolved: list[Resolved]
+    items: Items
+    frontend: FrontEnd
+    source: DecodedStore | FileSource
+    plan: Plan
+    steps: int
+
+
+def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]]:
+    """`recipe` with its "auto" values chosen for this data and this machine, and what was chosen and why."""
+    device = device_kind(recipe.training.accelerator)
+    seconds = _mean_duration_s(items, modality_of(recipe).probe) * len(items)
+    return resolve(
+        recipe,
+        Facts(
+            items=len(items),
+            decoded_bytes=round(2 * recipe.frontend.sample_rate * seconds),
+            cores=os.cpu_count() or 1,
+            device=device,
+            bf16=multiplies_bf16(device),
+        ),
+    )
+
+
+def find_items(recipe: Recipe) -> Items:
+    """The clips that `recipe` trains on (raises `DataError`)."""
+    root = None if recipe.data.root is None else Path(recipe.data.root)
+    items = load_items(recipe.data.manifest, root)
+    return items if recipe.data.splits is None else items.where(splits=recipe.data.splits)
+
+
+def prepare(recipe: Recipe, progress: Progress) -> Prepared:
+    """Find the data, resolve "auto", decode what is to be decoded, plan the batches.
+
+    Raises:
+        DataError: the data cannot be found or read.
+        RecipeError: a batch is larger than the data.
+    """
+    items = find_items(recipe)
+    steps_per_epoch(recipe, len(items))
+    recipe, resolved = resolve_recipe(recipe, items)
+    modality = modality_of(recipe)
+    frontend = modality.build_frontend(recipe.frontend)
+    source = open_clips(clip_reader(items, recipe, modality, frontend), recipe, progress)
+    plan = make_plan(recipe, source, frontend, views=METHODS[type(recipe.method)].views.value)
+    return Prepared(recipe, resolved, items, frontend, source, plan, total_steps(recipe, len(plan.indices)))
+
+
+def make_learner(prepared: Prepared, statistics: Statistics, first_step: int = 0) -> Learner:
+    """The learner with fresh weights, a pure function of the recipe's seed."""
+    recipe, modality = prepared.recipe, modality_of(prepared.recipe)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key(recipe.seed, "weights"))
+        encoder = modality.build_encoder(recipe.encoder, recipe.frontend.n_mels)
+        method: Method[Any] = build_method(recipe.method, encoder, encoder.embedding_dim, len(prepared.plan.indices))
+    views = modality.build_views(recipe, statistics)
+    method.encoder.to(memory_format=torch.channels_last)
+    return Learner(
+        recipe,
+        method,
+        prepared.frontend,
+        views,
+        steps=prepared.steps,
+        batches_per_epoch=prepared.plan.batches_per_epoch,
+        first_step=first_step,
+    )
+
+
+def make_monitor(prepared: Prepared, statistics: Statistics, say: Callable[[str], None]) -> Monitor:
+    """The monitor over a drawn set of clips; their labels, if any, are seen by it alone."""
+    recipe, plan = prepared.recipe, prepared.plan
+    chosen = plan.indices
+    if len(chosen) > recipe.monitors.items:
+        draw = numpy_stream(recipe.seed, "monitor")
+        chosen = draw.permutation(chosen)[: recipe.monitors.items]
+    labels, groups = probe_targets(prepared.items, chosen.tolist())
+    return Monitor(
+        centre_crops(prepared.source, chosen, plan),
+        labels,
+        groups,
+        lambda crops: (prepared.frontend(crops, centre=False) - statistics.mean) / statistics.std,
+        warn=say,
+    )
+
+
+def probe_targets(items: Items, indices: list[int]) -> tuple[torch.Tensor | None, torch.Tensor]:
+    """Class numbers (None without labels) and group numbers of some items; folds are groups where there are any."""
+    chosen = items.take(indices)
+    names = [None] * len(chosen) if chosen.multilabel else chosen.label_list()
+    classes = {name: number for number, name in enumerate(sorted({name for name in names if name is not None}))}
+    labels = torch.tensor([-1 if name is None else classes[name] for name in names]) if len(classes) > 1 else None
+    folds = chosen.column("fold")
+    keys = folds if all(fold is not None for fold in folds) and len(set(folds)) > 1 else chosen.groups()
+    numbers: dict[Any, int] = {}
+    groups = [numbers.setdefault((place if one is None else one), len(numbers)) for place, one in enumerate(keys)]
+    return labels, torch.tensor(groups)
+
+
+def _mean_duration_s(items: Items, probe: Callable[[Path], Any]) -> float:
+    """Mean length of the readable files, from a sample of their headers; 0 when none of the sample is readable."""
+    paths = items.paths()
+    durations = []
+    for path in paths[:: max(1, len(paths) // PROBED_HEADERS)]:
+        try:
+            durations.append(float(probe(path).duration_s))
+        except AudioError:
+            continue
+    return sum(durations) / max(1, len(durations))

@@ -1,0 +1,45 @@
+"""F22, F23: killed with SIGKILL at three moments, one inside a checkpoint write, the weights come out the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.training.conftest import own_cache, sounds  # noqa: F401 - fixtures
+
+SCRIPT = Path(__file__).with_name("killed_run.py")
+ROOT = SCRIPT.parents[2]
+
+
+def run(sounds_folder: Path, out: Path, workers: int, moment: str) -> int:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, str(SCRIPT), str(sounds_folder), str(out), str(workers), moment]
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_weights_after_three_kills_are_those_of_an_uninterrupted_run(sounds, tmp_path, workers):  # noqa: F811
+    assert run(sounds, tmp_path / "whole", 0, "none") == 0
+    for moment in ("step:5", "write:3", "rename:2"):
+        assert run(sounds, tmp_path / "killed", workers, moment) == -signal.SIGKILL, moment
+        assert not (tmp_path / "killed/encoder.safetensors").exists()
+    assert run(sounds, tmp_path / "killed", workers, "none") == 0
+    whole, killed = ((tmp_path / name / "checkpoints/last.ckpt").read_bytes() for name in ("whole", "killed"))
+    assert len(whole) == len(killed)
+    digests = [weights_digest(tmp_path / name / "encoder.safetensors") for name in ("whole", "killed")]
+    assert digests[0] == digests[1]
+
+
+def weights_digest(bundle: Path) -> str:
+    """SHA-256 of the tensors alone: the metadata say when and how fast they were made."""
+    content = bundle.read_bytes()
+    header = int.from_bytes(content[:8], "little")
+    return sha256(content[8 + header :]).hexdigest()
