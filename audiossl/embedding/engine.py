@@ -24,7 +24,7 @@ import torch
 
 from audiossl.bundle.bundle import Array, Bundle, Times
 from audiossl.bundle.windows import Samples, Window, Windower
-from audiossl.embedding.device import choose_device, cores, multiplies_bf16, one_thread_per_worker
+from audiossl.devices import choose_device, cores, multiplies_bf16, one_thread_per_worker
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.reading import Job, Reader, SoundFacts
 from audiossl.errors import AudioError

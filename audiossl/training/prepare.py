@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from audiossl.data.batches import Plan, centre_crops
 from audiossl.data.decoded import DecodedStore, FileSource
 from audiossl.data.items import Items
 from audiossl.data.manifest import load_items
+from audiossl.devices import choose_device, cores, multiplies_bf16
 from audiossl.errors import AudioError
 from audiossl.methods.base import Method
 from audiossl.methods.build import METHODS, build_method
@@ -26,7 +26,6 @@ from audiossl.recipe.schema import Recipe
 from audiossl.rng import key, numpy_stream
 from audiossl.training.callbacks import Monitor
 from audiossl.training.clips import clip_reader, make_plan, open_clips
-from audiossl.training.hardware import device_kind, multiplies_bf16
 from audiossl.training.learner import Learner
 
 PROBED_HEADERS = 200
@@ -48,15 +47,15 @@ class Prepared:
 
 def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]]:
     """`recipe` with its "auto" values chosen for this data and this machine, and what was chosen and why."""
-    device = device_kind(recipe.training.accelerator)
+    device = choose_device(recipe.training.accelerator)
     seconds = _mean_duration_s(items, modality_of(recipe).probe) * len(items)
     return resolve(
         recipe,
         Facts(
             items=len(items),
             decoded_bytes=round(2 * recipe.frontend.sample_rate * seconds),
-            cores=os.cpu_count() or 1,
-            device=device,
+            cores=cores(),
+            device=device.type,
             bf16=multiplies_bf16(device),
         ),
     )

@@ -19,6 +19,7 @@ from audiossl.bundle.bundle import Statistics
 from audiossl.bundle.save import save_bundle
 from audiossl.data.batches import for_rank, make_loader
 from audiossl.data.decoded import Failure
+from audiossl.devices import keep_freed_memory
 from audiossl.errors import TrainingDiverged, UsageError
 from audiossl.files import write_json
 from audiossl.progress import Progress, Silent
@@ -26,7 +27,6 @@ from audiossl.recipe.schema import Recipe
 from audiossl.training.callbacks import Bar, Checkpointer
 from audiossl.training.checkpoint import load_checkpoint
 from audiossl.training.clips import measure_statistics
-from audiossl.training.hardware import keep_freed_memory
 from audiossl.training.learner import Learner
 from audiossl.training.monitors import Health
 from audiossl.training.prepare import Prepared, make_learner, make_monitor, prepare

@@ -8,11 +8,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiossl.devices import cores, multiplies_bf16
 from audiossl_cli.console import emit, emit_json, emit_table
+
+if TYPE_CHECKING:
+    import torch
 
 DISTRIBUTION = "audiossl-toolkit"
 NAMESAKE = "audiossl"
@@ -98,18 +102,22 @@ def device() -> Iterator[Finding]:
         return  # `versions` has reported it
     flags = cpu_flags() & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16", "sve"}
     yield Finding("CPU instructions", " ".join(sorted(flags)) or "unknown")
-    fast = bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
-    yield Finding("bf16 on the CPU", "in hardware" if fast else "emulated: 32-bit is faster")
+    yield Finding("bf16 on the CPU", bf16(torch.device("cpu")))
     if torch.cuda.is_available():
         major, minor = torch.cuda.get_device_capability()
         yield Finding("CUDA", f"{torch.cuda.get_device_name()}, capability {major}.{minor}, CUDA {torch.version.cuda}")
-        yield Finding("bf16 on the GPU", "in hardware" if major >= 8 else "emulated: 32-bit is faster")
+        yield Finding("bf16 on the GPU", bf16(torch.device("cuda")))
     elif shutil.which("nvidia-smi"):
         yield Finding("CUDA", "torch sees no device", "update the NVIDIA driver to one that supports this torch's CUDA")
     else:
         yield Finding("CUDA", "no device")
     if torch.backends.mps.is_available():
         yield Finding("MPS", "available")
+
+
+def bf16(device: torch.device) -> str:
+    """Whether `device` multiplies bfloat16 in hardware, in words."""
+    return "in hardware" if multiplies_bf16(device) else "emulated: 32-bit is faster"
 
 
 def formats() -> Iterator[Finding]:
@@ -154,11 +162,6 @@ def installed(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_flags() -> set[str]:
