@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import torch
 from pydantic import ValidationError
 
 from audiossl import __version__
@@ -34,6 +35,7 @@ from audiossl.evaluation.scores import DataFacts, EvaluationReport, Health, Mode
 from audiossl.evaluation.task import Task
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems
+from audiossl.training.monitors import effective_rank, scaled_std
 
 Model: TypeAlias = str | Path | Bundle
 
@@ -200,9 +202,8 @@ def _baseline_row(one: Baseline, items: Items, scorer: _Scorer, options: Evaluat
 
 def _health(values: Features) -> Health:
     some = values[:: max(1, -(-len(values) // HEALTH_ITEMS))]
-    return Health(
-        rankme=metrics.rankme(some), deviation=metrics.mean_deviation(some), uniformity=metrics.uniformity(some)
-    )
+    z_ND = torch.from_numpy(some)
+    return Health(rankme=effective_rank(z_ND), deviation=scaled_std(z_ND), uniformity=metrics.uniformity(some))
 
 
 def _data_facts(items: Items, scorer: _Scorer, failed: list[str]) -> DataFacts:

@@ -1,4 +1,6 @@
-"""What is measured: accuracies, a bootstrap that respects groups, and the health of an embedding. Pure NumPy functions.
+"""What is measured: accuracies, a bootstrap that respects groups, and how an embedding uses the sphere. Pure NumPy.
+
+Effective rank and deviation are those of the training monitors.
 
 Letters: N items, K classes, D embedding dimensions, R bootstrap draws.
 """
@@ -78,31 +80,9 @@ def interval(draws_R: Floats, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def rankme(z_ND: Floats) -> float:
-    """Effective rank of an embedding (Garrido et al. 2023): exp of the entropy of its normalised singular values.
-
-    1 when all embeddings lie on one line through the origin, at most min(N, D).
-    """
-    values = np.linalg.svd(z_ND.astype(np.float64), compute_uv=False)
-    total = values.sum()
-    if total == 0:
-        return 0.0
-    share = values / total
-    share = share[share > 0]
-    return float(np.exp(-(share * np.log(share)).sum()))
-
-
 def _unit(z_ND: Floats) -> Floats:
     norm_N1 = np.linalg.norm(z_ND, axis=1, keepdims=True)
     return z_ND / np.where(norm_N1 > 0, norm_N1, 1.0)
-
-
-def mean_deviation(z_ND: Floats) -> float:
-    """Mean over dimensions of the deviation of the L2-normalised embeddings, times sqrt(D).
-
-    1 when they fill the sphere, 0 when they are one point.
-    """
-    return float(_unit(z_ND.astype(np.float64)).std(axis=0).mean() * z_ND.shape[1] ** 0.5)
 
 
 def alignment(a_ND: Floats, b_ND: Floats, power: float = 2.0) -> float:

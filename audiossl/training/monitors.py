@@ -15,7 +15,10 @@ from audiossl.recipe.training import MonitorConfig
 
 
 def effective_rank(z_ND: Tensor) -> float:
-    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values, between 1 and min(N, D)."""
+    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values, between 1 and min(N, D).
+
+    1 when all embeddings lie on one line through the origin.
+    """
     singular = torch.linalg.svdvals(z_ND.double())
     total = singular.sum()
     if total <= 0:
@@ -25,9 +28,9 @@ def effective_rank(z_ND: Tensor) -> float:
 
 
 def scaled_std(z_ND: Tensor) -> float:
-    """Mean deviation of the L2-normalised dimensions times sqrt(D): near 1 when spread, 0 when collapsed."""
+    """Mean deviation of the L2-normalised dimensions times sqrt(D): 1 when they fill the sphere, 0 when collapsed."""
     z = F.normalize(z_ND.double(), dim=1)
-    return float(z.std(dim=0).mean() * z.shape[1] ** 0.5)
+    return float(z.std(dim=0, correction=0).mean() * z.shape[1] ** 0.5)
 
 
 def knn_accuracy(z_ND: Tensor, labels_N: Tensor, groups_N: Tensor, k: int) -> float:

@@ -54,20 +54,6 @@ def test_bootstrap_equals_a_slow_loop(monkeypatch):
     np.testing.assert_allclose(fast, slow, rtol=1e-12)
 
 
-def test_rankme_counts_equal_directions():
-    assert metrics.rankme(np.eye(16)) == pytest.approx(16)
-    assert metrics.rankme(np.outer(np.arange(1, 9), np.ones(5))) == pytest.approx(1)
-    assert metrics.rankme(np.zeros((4, 3))) == 0
-    values = np.array([0.5, 0.25, 0.25])
-    assert metrics.rankme(np.diag(values)) == pytest.approx(np.exp(-(values * np.log(values)).sum()))
-
-
-def test_deviation_is_one_on_the_sphere_and_zero_when_collapsed():
-    z = np.random.default_rng(0).normal(size=(4000, 32))
-    assert metrics.mean_deviation(z) == pytest.approx(1, abs=0.01)
-    assert metrics.mean_deviation(np.ones((10, 4))) == pytest.approx(0, abs=1e-7)
-
-
 def test_alignment_and_uniformity_in_closed_form():
     a = np.array([[1.0, 0.0], [0.0, 2.0]])
     b = np.array([[0.0, 5.0], [0.0, 1.0]])

@@ -22,10 +22,19 @@ def test_effective_rank_of_nothing_is_one():
     assert effective_rank(torch.zeros(5, 4)) == 1.0
 
 
+def test_effective_rank_in_closed_form():
+    assert effective_rank(torch.eye(16)) == pytest.approx(16, rel=1e-5)
+    assert effective_rank(torch.outer(torch.arange(1.0, 9), torch.ones(5))) == pytest.approx(1, rel=1e-4)
+    values = torch.tensor([0.5, 0.25, 0.25])
+    expected = float(torch.exp(-(values * values.log()).sum()))
+    assert effective_rank(torch.diag(values)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_scaled_std_is_one_on_the_sphere_and_zero_at_a_point():
     z = torch.randn(20_000, 16, generator=torch.Generator().manual_seed(1))
     assert scaled_std(z) == pytest.approx(1, abs=0.01)
     assert scaled_std(torch.ones(10, 4)) == pytest.approx(0, abs=1e-7)
+    assert scaled_std(torch.tensor([[1.0, 0.0], [-2.0, 0.0]])) == pytest.approx(2**0.5 / 2)
 
 
 def test_knn_equals_a_slow_loop():
