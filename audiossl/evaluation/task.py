@@ -1,26 +1,22 @@
 """What a probe must predict, and how the items are parted into rounds of training and test.
 
-Honesty is checked here, before anything is fitted: every item has one label, every tested class occurs in training,
-and no group (recording, speaker, location) stands on both sides of a round.
+Every item must have one label; what the rounds must keep, `audiossl.data.splits` checks.
 
 Letters: N items, K classes.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiossl.data.items import Items
+from audiossl.data.splits import Split, fitting_folds, group_numbers, listed, made_splits, official_splits
 from audiossl.errors import DataError
 
 Ints = NDArray[np.int64]
-
-NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -72,113 +68,23 @@ def make_task(items: Items, *, when_missing: int, seed: int) -> Task:
         )
     labels = items.label_list()
     ids = items.column("id")
-    _refuse(items, [i for i, label in zip(ids, labels, strict=True) if label is None], "without a label; label or drop")
+    unlabelled = [i for i, label in zip(ids, labels, strict=True) if label is None]
+    if unlabelled:
+        are = "is" if len(unlabelled) == 1 else "are"
+        raise DataError(f"{items.name}: {listed(unlabelled)} {are} without a label; label or drop")
     classes, labels_N = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
     if len(classes) < 2:
         raise DataError(f"{items.name}: all items are {classes[0]}; an evaluation needs at least two classes")
-    groups_N = _numbers([f"g{group}" if group else f"i{i}" for i, group in zip(ids, items.groups(), strict=True)])
-    parts = _parts(items, labels_N, groups_N, when_missing, seed)
-    _check_classes(items, parts, labels_N)
-    rounds = tuple(_round(name, parts, labels_N, groups_N, when_missing, seed) for name in parts if name != TRAIN)
-    task = Task(items.name, ids, classes.tolist(), labels_N, groups_N, rounds, items.split_hash)
-    _check_groups(task, items)
-    return task
+    groups_N = group_numbers(items)
+    official = items.folds() or "test" in items.splits()
+    splits = official_splits(items) if official else made_splits(items, when_missing, seed)
 
+    def inner(split: Split) -> tuple[tuple[Ints, Ints], ...]:
+        held_out = [other.test for other in splits if other is not split]
+        if len(held_out) < 2:
+            fold_N = fitting_folds(labels_N[split.train], groups_N[split.train], when_missing, seed)
+            held_out = [split.train[fold_N == fold] for fold in range(fold_N.max() + 1)]
+        return tuple((np.setdiff1d(split.train, held), held) for held in held_out)
 
-TRAIN = ""
-"""The name of the part that is never a test."""
-
-
-def grouped_folds(labels_N: Ints, groups_N: Ints, n: int, seed: int) -> Ints:
-    """Assign each item one of `n` folds, classes spread evenly, groups whole; shape (N,).
-
-    Fewer folds come out where some class has fewer groups than `n`, but at least two.
-
-    Raises:
-        DataError: no class has two items.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    scarcest = min(len(np.unique(groups_N[labels_N == label])) for label in np.unique(labels_N))
-    n = max(2, min(n, scarcest))
-    if np.bincount(labels_N).max() < n:
-        raise DataError(f"no class has more than one item in {len(labels_N)}, so no folds can be made; add items")
-    fold_N = np.empty(len(labels_N), np.int64)
-    with warnings.catch_warnings():
-        # It warns of classes with a single item, which cannot be spread; whoever needs them spread checks that.
-        warnings.simplefilter("ignore", UserWarning)
-        splitter = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-        for fold, (_, held_out) in enumerate(splitter.split(labels_N[:, None], labels_N, groups_N)):
-            fold_N[held_out] = fold
-    return fold_N
-
-
-def _parts(items: Items, labels_N: Ints, groups_N: Ints, when_missing: int, seed: int) -> dict[str, Ints]:
-    """Indices of each fold by name; with a split `test`, of `test` and of the rest, named `TRAIN`."""
-    fold_of, split_of = items.column("fold"), items.column("split")
-    if any(fold is not None for fold in fold_of):
-        _refuse(
-            items,
-            [i for i, fold in zip(items.column("id"), fold_of, strict=True) if fold is None],
-            "without a fold while others have one; give every item a fold, or none",
-        )
-        if len(set(fold_of)) < 2:
-            raise DataError(f"{items.name}: all items are in fold {fold_of[0]}; give at least two folds, or none")
-        return {str(fold): np.flatnonzero(np.array(fold_of) == fold) for fold in sorted(set(fold_of))}
-    if "test" in split_of:
-        test_N = np.array([split == "test" for split in split_of])
-        return {TRAIN: np.flatnonzero(~test_N), "test": np.flatnonzero(test_N)}
-    for label in range(labels_N.max() + 1):
-        if len(np.unique(groups_N[labels_N == label])) < 2:
-            of = items.classes[label]
-            raise DataError(f"{items.name}: class {of} has one group only; give it at least two, or leave it out")
-    fold_N = grouped_folds(labels_N, groups_N, when_missing, seed)
-    return {f"made {fold + 1}": np.flatnonzero(fold_N == fold) for fold in range(fold_N.max() + 1)}
-
-
-def _round(name: str, parts: dict[str, Ints], labels_N: Ints, groups_N: Ints, when_missing: int, seed: int) -> Round:
-    others = {other: indices for other, indices in parts.items() if other != name}
-    train = np.sort(np.concatenate(list(others.values())))
-    if len(others) < 2:
-        fold_N = grouped_folds(labels_N[train], groups_N[train], when_missing, seed)
-        others = {str(fold): train[fold_N == fold] for fold in range(fold_N.max() + 1)}
-    inner = tuple((np.setdiff1d(train, held_out), held_out) for held_out in others.values())
-    return Round(name, train, parts[name], inner)
-
-
-def _check_classes(items: Items, parts: dict[str, Ints], labels_N: Ints) -> None:
-    for name, test in parts.items():
-        missing = np.setdiff1d(labels_N[test], np.delete(labels_N, test))
-        if name != TRAIN and len(missing):
-            raise DataError(
-                f"{items.name}: fold {name} tests {_listed([items.classes[k] for k in missing])}, which its training "
-                f"folds lack; spread each class over at least two folds, or leave it out"
-            )
-
-
-def _check_groups(task: Task, items: Items) -> None:
-    """Refuse groups on both sides, but for as many as the official folds are known to cut apart."""
-    crossing: set[int] = set()
-    for one in task.rounds:
-        crossing.update(np.intersect1d(task.groups[one.test], task.groups[one.train]).tolist())
-    if len(crossing) > items.crossing_groups:
-        groups = items.groups()
-        names = sorted({str(groups[i]) for i in np.flatnonzero(np.isin(task.groups, list(crossing)))})
-        raise DataError(
-            f"{task.name}: these groups stand in several folds: {_listed(names)}; the test would know its training; "
-            f"put each group into one fold"
-        )
-
-
-def _numbers(names: Sequence[str]) -> Ints:
-    return np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
-
-
-def _refuse(items: Items, ids: list[str], fault: str) -> None:
-    if ids:
-        raise DataError(f"{items.name}: {_listed(ids)} {'is' if len(ids) == 1 else 'are'} {fault}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(names[:NAMES_SHOWN]) + more
+    rounds = tuple(Round(split.name, split.train, split.test, inner(split)) for split in splits)
+    return Task(items.name, ids, classes.tolist(), labels_N, groups_N, rounds, items.split_hash)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiossl.data.manifest import list_items, load_items, load_manifest, shipped_manifests
-from audiossl.data.splits import fold_splits
+from audiossl.data.splits import official_splits
 from audiossl.data.walk import SOUND_SUFFIXES, find_sounds
 from audiossl.errors import DataError, UsageError
 
@@ -377,7 +377,7 @@ def test_options_that_do_not_go_with_the_source_are_refused(tmp_path: Path):
 def test_the_real_esc50_and_both_layouts_of_the_real_esc10(shared: Path):
     esc50_items = load_items("esc50", shared / "data" / "esc50-16k")
     assert (len(esc50_items), len(esc50_items.classes)) == (2000, 50)
-    assert [len(held) for _, held in fold_splits(esc50_items)] == [400] * 5
+    assert [len(split.test) for split in official_splits(esc50_items)] == [400] * 5
     inside, alone = (load_items("esc10", shared / "data" / name) for name in ("esc50-16k", "esc10-44k"))
     assert inside.split_hash == alone.split_hash
-    assert [len(held) for _, held in fold_splits(alone)] == [80] * 5
+    assert [len(split.test) for split in official_splits(alone)] == [80] * 5

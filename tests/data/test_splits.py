@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiossl.data.items import Item, Items
-from audiossl.data.splits import fold_splits, grouped_folds
+from audiossl.data.splits import fitting_folds, group_numbers, grouped_folds, made_splits, official_splits
 from audiossl.errors import DataError
 
 
@@ -28,42 +28,46 @@ FOLDS = [(label, fold, None, f"{label}{fold}") for fold in (1, 2, 3) for label i
 
 
 def test_official_folds_are_tested_one_by_one():
-    pairs = fold_splits(items(FOLDS))
-    assert [held.tolist() for _, held in pairs] == [[0, 1], [2, 3], [4, 5]]
-    for fit, held in pairs:
+    splits = official_splits(items(FOLDS))
+    assert [split.name for split in splits] == ["1", "2", "3"]
+    assert [split.test.tolist() for split in splits] == [[0, 1], [2, 3], [4, 5]]
+    for _, fit, held in splits:
         assert sorted([*fit, *held]) == list(range(6))
 
 
 def test_official_splits_are_one_pair():
     rows = [("a", None, "train", None), ("a", None, "test", None), ("a", None, "valid", None)]
-    ((fit, held),) = fold_splits(items(rows))
-    assert (fit.tolist(), held.tolist()) == ([0], [1])
-    ((fit, held),) = fold_splits(items(rows), train=("train", "test"), test=("valid",))
-    assert (fit.tolist(), held.tolist()) == ([0, 1], [2])
+    ((name, fit, held),) = official_splits(items(rows), train=("train",))
+    assert (name, fit.tolist(), held.tolist()) == ("test", [0], [1])
+    ((name, fit, held),) = official_splits(items(rows), train=("train", "test"), test=("valid",))
+    assert (name, fit.tolist(), held.tolist()) == ("valid", [0, 1], [2])
+    ((_, fit, held),) = official_splits(items(rows))
+    assert (fit.tolist(), held.tolist()) == ([0, 2], [1])
 
 
 def test_a_group_on_both_sides_is_refused_by_name_unless_the_manifest_knows():
     rows = [*FOLDS, ("a", 1, None, "rec7"), ("b", 2, None, "rec7")]
-    with pytest.raises(DataError, match="group rec7 is on both sides"):
-        fold_splits(items(rows))
-    assert len(fold_splits(items(rows, crossing=1))) == 3
-    with pytest.raises(DataError, match="group g is on both sides"):
-        fold_splits(items([("a", None, "train", "g"), ("a", None, "test", "g")]))
+    with pytest.raises(DataError, match="on both sides of a split: group rec7;"):
+        official_splits(items(rows))
+    assert len(official_splits(items(rows, crossing=1))) == 3
+    with pytest.raises(DataError, match="on both sides of a split: group g;"):
+        official_splits(items([("a", None, "train", "g"), ("a", None, "test", "g")]))
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("a", 1, None, None), ("b", 2, None, None), ("a", 2, None, None)], "class b is tested in split 2 but never"),
-        ([("a", 1, None, None), ("a", None, None, None)], "1 has no fold while others have"),
-        ([("a", 1, None, None)], "all rows are in fold 1"),
-        ([("a", None, "train", None)], "no row has the split test; splits there: train; no folds"),
-        ([("a", None, None, None)], "no row has the split train; splits there: none"),
+        ([("a", 1, None, None), ("b", 2, None, None), ("a", 2, None, None)], "b is tested in 2 but never trained on"),
+        ([("a", 1, None, None), ("a", None, None, None)], "1 is without a fold while others have one"),
+        ([("a", 1, None, None)], "all items are in fold 1; give at least two"),
+        ([("a", None, "train", None)], "no item has the split test; splits there: train; no folds"),
+        ([("a", None, None, None)], "no item has the split test; splits there: none"),
+        ([("a", None, "test", None)], "no item has the split train; splits there: test"),
     ],
 )
 def test_splits_that_cannot_score_anything_are_refused(rows: list, message: str):
     with pytest.raises(DataError, match=message):
-        fold_splits(items(rows))
+        official_splits(items(rows))
 
 
 @settings(max_examples=40, deadline=None)
@@ -74,26 +78,44 @@ def test_splits_that_cannot_score_anything_are_refused(rows: list, message: str)
     seed=st.integers(0, 99),
 )
 def test_grouped_folds_test_each_row_once_and_cut_no_group(labels: list[str], groups: int | None, n: int, seed: int):
-    names = None if groups is None else [f"g{i % groups}" for i in range(len(labels))]
-    pairs = grouped_folds(labels, names, n, seed)
-    assert len(pairs) == n
-    assert sorted(np.concatenate([held for _, held in pairs]).tolist()) == list(range(len(labels)))
-    for fit, held in pairs:
-        assert not set(fit.tolist()) & set(held.tolist())
-        if names:
-            assert not {names[i] for i in fit} & {names[i] for i in held}
-    again = grouped_folds(labels, names, n, seed)
-    assert all(np.array_equal(a[1], b[1]) for a, b in zip(pairs, again, strict=True))
+    rows = [(label, None, None, groups and f"g{i % groups}") for i, label in enumerate(labels)]
+    group_N, label_N = group_numbers(items(rows)), np.unique(labels, return_inverse=True)[1]
+    assert len(set(group_N)) == (groups or len(labels))
+    fold_N = grouped_folds(label_N, group_N, n, seed)
+    assert fold_N.shape == (len(labels),)
+    assert set(fold_N) == set(range(n))
+    for group in set(group_N):
+        assert len(set(fold_N[group_N == group])) == 1
+    assert np.array_equal(fold_N, grouped_folds(label_N, group_N, n, seed))
 
 
 def test_grouped_folds_spread_classes_evenly_and_change_with_the_seed():
-    labels = list("ab" * 20)
-    for _, held in grouped_folds(labels, None, 4, 0):
-        assert Counter(labels[i] for i in held) == {"a": 5, "b": 5}
-    first, other = (grouped_folds(labels, None, 4, seed) for seed in (0, 1))
-    assert any(not np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
+    labels, alone = np.arange(40) % 2, np.arange(40)
+    first, other = (grouped_folds(labels, alone, 4, seed) for seed in (0, 1))
+    for fold in range(4):
+        assert Counter(labels[first == fold].tolist()) == {0: 5, 1: 5}
+    assert not np.array_equal(first, other)
 
 
 def test_fewer_groups_than_folds_are_refused():
     with pytest.raises(DataError, match="2 groups cannot make 3 folds"):
-        grouped_folds(list("abab"), list("xxyy"), 3, 0)
+        grouped_folds(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), 3, 0)
+
+
+def test_fitting_folds_are_the_same_every_time_and_fewer_for_rare_classes():
+    labels, alone = np.array([0] * 20 + [1] * 3), np.arange(23)
+    first = fitting_folds(labels, alone, 5, seed=1)
+    assert np.array_equal(first, fitting_folds(labels, alone, 5, seed=1))
+    assert first.max() + 1 == 3
+
+
+def test_made_splits_test_every_item_once_and_want_two_groups_of_each_class():
+    rows = [(label, None, None, f"{label}{i // 2}") for label in "ab" for i in range(8)]
+    splits = made_splits(items(rows), 4, 0)
+    assert [split.name for split in splits] == ["made 1", "made 2", "made 3", "made 4"]
+    assert sorted(np.concatenate([split.test for split in splits]).tolist()) == list(range(16))
+    for _, fit, held in splits:
+        assert sorted([*fit, *held]) == list(range(16))
+        assert not {rows[i][3] for i in fit} & {rows[i][3] for i in held}
+    with pytest.raises(DataError, match="class b has one group only"):
+        made_splits(items([("a", None, None, None)] * 3 + [("b", None, None, "z")] * 2), 4, 0)
