@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from audiossl.errors import RecipeError
 from audiossl.recipe.base import Config
@@ -33,8 +33,8 @@ class Facts:
     """Bytes of all of them as 16-bit PCM at the recipe's sample rate."""
     cores: int
     """CPU cores this process may use."""
-    device: Literal["cpu", "cuda", "mps"]
-    """The best device of this machine."""
+    device: str
+    """What the run trains on: `cpu`, `cuda` or `mps`."""
     bf16: bool
     """Whether that device multiplies bf16 in hardware."""
 
@@ -104,5 +104,5 @@ def total_steps(recipe: Recipe, n_items: int) -> int:
     per_epoch = steps_per_epoch(recipe, n_items) / recipe.training.accumulate
     if recipe.training.steps is not None:
         return recipe.training.steps
-    assert recipe.training.epochs is not None  # the Config wants one of the two
+    assert recipe.training.epochs is not None  # the Config wants at least one of the two
     return max(1, round(recipe.training.epochs * per_epoch))

@@ -116,8 +116,6 @@ def _problem(path: str, group: list[tuple[Any, Any, Any, ErrorDetails]]) -> Prob
     what = f"must be {' or '.join(wanted)}, not {_short(given)}"
     expected = [detail["ctx"]["expected"] for *_, detail in group if detail["type"] == "literal_error"]
     choices = [choice.strip("'") for text in expected for choice in text.replace(" or ", ", ").split(", ")]
-    if not isinstance(given, str) and str(given) in choices:
-        return Problem(path, f'{what}; write "{given}", with the quotes')
     if error["type"] == "string_pattern_mismatch" and key in owner.model_fields:
         return Problem(path, f"must be like {_short(owner.model_fields[key].default)}, not {_short(given)}")
     return Problem(path, what + did_you_mean(given, choices))

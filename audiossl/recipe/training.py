@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from audiossl.recipe.base import Auto, Config, Count, NonNegative, Positive, Probability
 
@@ -92,18 +92,23 @@ class MonitorConfig(Config):
     """An effective rank (RankMe) of the embedding below this counts as collapse."""
 
 
+Precision = Annotated[Literal["32", "bf16", "auto"], BeforeValidator(lambda told: "32" if told == 32 else told)]
+"""YAML reads an unquoted 32 as a number; it means the same."""
+
+
 class TrainingConfig(Config):
     """Batches, length and book-keeping of a run."""
 
     batch_size: Annotated[int, Field(ge=2)] = 128
     epochs: Positive | None = 100
-    """One epoch is one crop (pair) of every clip. Say `epochs` or `steps`."""
+    """How long to train where `steps` is not given. One epoch is one crop (pair) of every clip."""
     steps: Count | None = None
+    """Optimiser steps of the whole run. Where it is given, it decides, and `epochs` is ignored."""
     accumulate: Count = 1
     """Micro-batches per optimiser step."""
     clip_norm: Positive | None = None
     """Largest gradient norm."""
-    precision: Literal["32", "bf16", "auto"] = "auto"
+    precision: Precision = "auto"
     """`auto`: bf16 where the device multiplies it in hardware (AMX, AVX-512 BF16, CUDA >= 8.0), otherwise 32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
@@ -115,7 +120,7 @@ class TrainingConfig(Config):
     """Checkpoint every so many steps instead."""
 
     @model_validator(mode="after")
-    def _one_length(self) -> TrainingConfig:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("say either epochs or steps and leave the other out (write `epochs: null` with steps)")
+    def _some_length(self) -> TrainingConfig:
+        if self.epochs is None and self.steps is None:
+            raise ValueError("say how long to train: write epochs or steps")
         return self

@@ -71,6 +71,8 @@ def test_the_formula_is_the_one_in_the_fields_description(optimiser):
         (TrainingConfig(batch_size=128, epochs=0.001), 1),
         (TrainingConfig(batch_size=128, epochs=4, accumulate=2), 30),
         (TrainingConfig(batch_size=128, epochs=None, steps=7), 7),
+        (TrainingConfig(batch_size=128, steps=7), 7),
+        (TrainingConfig(batch_size=128, epochs=3, steps=7), 7),
     ],
 )
 def test_epochs_become_steps_of_whole_batches(training, steps):

@@ -92,10 +92,10 @@ def test_three_faults_at_depth_three_come_in_file_order_with_their_lines(write):
         ("seed: 44.1", "seed: must be a whole number, not 44.1"),
         ("seed: 99999999999", "seed: must be less than 2.14748e+09, not 99999999999"),
         ("name: 3", "name: must be text (in quotes), not 3"),
-        ("training: {precision: 32}", 'must be "32", "bf16" or "auto", not 32; write "32", with the quotes'),
+        ("training: {precision: 16}", 'training.precision: must be "32", "bf16" or "auto", not 16'),
         ("training: {accelerator: cud}", "did you mean cuda?"),
         ("training: {threads: fast}", 'training.threads: must be a whole number or "auto", not "fast"'),
-        ("training: {epochs: null}", "training: say either epochs or steps"),
+        ("training: {epochs: null}", "training: say how long to train: write epochs or steps"),
         ("frontend: {f_max: 9000}", "frontend: f_max 9000 Hz is above half the sample rate; write at most 8000"),
         ("optimiser: {decay_all: 7}", "optimiser.decay_all: must be true or false, not 7"),
         ("optimiser: {betas: [0.9]}", "optimiser.betas.1: is missing; write it"),
@@ -211,6 +211,11 @@ def test_a_flag_reaches_into_a_list_and_flags_do_not_depend_on_their_order(write
     assert recipe.views.spectrogram[1].p == 0.5
     assert recipe.optimiser == LarsConfig(lr=0.001)
     assert load_recipe(source, flags[::-1]) == recipe
+
+
+def test_the_precision_32_needs_no_quotes(write):
+    assert load_recipe(write("r.yaml", "training: {precision: 32}")).training.precision == "32"
+    assert load_recipe("audio/demo", ["training.precision=32"]).training.precision == "32"
 
 
 edits = st.one_of(
