@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiossl.bundle.bundle import Bundle
+from audiossl.data.items import Items
 from audiossl.embedding.extract import EmbedReport
 from audiossl.embedding.options import EmbedOptions
 from audiossl.progress import Progress
+from audiossl.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from audiossl.evaluation.scores import EvaluationReport
+    from audiossl.training.pretrain import PretrainResult
 
 
 def load(path: str | Path, device: str = "cpu") -> Bundle:
@@ -67,15 +74,85 @@ def embed(
     return embed_items(bundle, items, Path(out), chosen, progress=progress)
 
 
-def pretrain(*arguments: Any, **options: Any) -> Any:
-    """`audiossl.training.pretrain.pretrain`."""
+def pretrain(
+    recipe: str | Path | Recipe,
+    *,
+    out: str | Path,
+    on: str | Path | None = None,
+    data: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    fresh: bool = False,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> PretrainResult:
+    """Pretrain an encoder on sounds without labels, in the run folder `out`. The same call again continues.
+
+    Example:
+        >>> result = audiossl.pretrain("audio/esc50_simclr", data="ESC-50/", out="runs/esc50")  # doctest: +SKIP
+        >>> encoder = audiossl.load(result.bundle)  # doctest: +SKIP
+
+    Args:
+        recipe: the path of a recipe, the name of a shipped one, or a recipe from `load_recipe`.
+        out: the run's folder; made if missing.
+        on: train on this instead of the recipe's data: a folder of sounds, a CSV, a manifest or its name.
+        data: the folder that holds the files of the manifest.
+        overrides: fields of the recipe as `--set` takes them, such as `["training.epochs=20", "seed=1"]`.
+        fresh: throw away what `out` holds of an earlier run.
+        progress: told where the work stands.
+        say: given plain sentences, such as the reason of every automatic choice.
+
+    Returns:
+        The path of the encoder bundle (None when a signal ended the run early), the steps done, seconds, what the
+        monitors saw last, and the clips that could not be read.
+
+    Raises:
+        RecipeError: every fault of the recipe and the overrides, with its place.
+        DataError: the data cannot be used.
+        UsageError: there is no such recipe or device, or `out` holds another run or is at work.
+        TrainingDiverged: the loss was not finite; the last checkpoint is whole.
+    """
+    from audiossl.recipe.load import load_recipe
     from audiossl.training.pretrain import pretrain as run
 
-    return run(*arguments, **options)
+    places = {"data.manifest": on, "data.root": data}
+    # JSON is YAML in which no path is mistaken for something else.
+    told = [f"{key}={json.dumps(str(place))}" for key, place in places.items() if place is not None]
+    return run(load_recipe(recipe, [*told, *overrides]), Path(out), fresh=fresh, progress=progress, say=say)
 
 
-def evaluate(*arguments: Any, **options: Any) -> Any:
-    """`audiossl.evaluation.evaluate.evaluate`."""
+def evaluate(
+    models: str | Path | Bundle | Sequence[str | Path | Bundle],
+    on: str | Path | Items,
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    run_folder: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> EvaluationReport:
+    """Score encoders on labelled sounds, beside the same encoders untrained and log-mel statistics.
+
+    Example:
+        >>> report = audiossl.evaluate("runs/mine", on="esc50", data="ESC-50/")  # doctest: +SKIP
+        >>> report.rows[0].scores["knn@1"].accuracy  # doctest: +SKIP
+
+    Args:
+        models: one or several encoder bundles, their paths, or runs' folders.
+        on: labelled sounds: a manifest's name, a manifest, a CSV, a folder, or `Items`.
+        data: the folder that holds the files of a manifest or table.
+        out: write `report.json` and `report.html` into this folder.
+        run_folder: of the training, for its curves in the page.
+        progress: told about the extraction of every row.
+        options: fields of `EvaluateOptions`, such as `protocols=["knn@1"], baselines=False`.
+
+    Returns:
+        One row for each model and baseline, with scores between 0 and 1 under every protocol.
+
+    Raises:
+        UsageError: no model, an option that cannot be, an unknown protocol, or one twice.
+        DataError: items without labels, files that cannot be read, folds that leak.
+        CheckpointError: a model that is not a bundle.
+    """
     from audiossl.evaluation.evaluate import evaluate as run
 
-    return run(*arguments, **options)
+    return run(models, on, data=data, out=out, run_folder=run_folder, progress=progress, **options)

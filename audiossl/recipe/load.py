@@ -68,11 +68,11 @@ class _Layer:
         self.faults.append((place, what if named_already else f"{path}: {what}"))
 
 
-def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(source: str | Path | Recipe, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe.
 
     Args:
-        source: the path of a YAML file, or the name of a shipped recipe such as `audio/esc50_simclr`.
+        source: the path of a YAML file, the name of a shipped recipe such as `audio/esc50_simclr`, or a recipe.
         overrides: `section.key=value` each, the value in YAML, as given to `--set`; they act like a last child recipe.
 
     Raises:
@@ -80,8 +80,10 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         UsageError: there is no such recipe.
     """
     told: dict[Path, _Layer] = {}
-    _collect(find_recipe(source), (), told)
-    layer, layers = _Layer(value=Recipe().model_dump(mode="json")), [*told.values(), _flags(overrides)]
+    if not isinstance(source, Recipe):
+        _collect(find_recipe(source), (), told)
+    first = source if isinstance(source, Recipe) else Recipe()
+    layer, layers = _Layer(value=first.model_dump(mode="json")), [*told.values(), _flags(overrides)]
     for child in layers:
         layer = layer.under(child)
     try:

@@ -22,7 +22,7 @@ from audiossl import __version__
 from audiossl.data.decoded import Failure
 from audiossl.errors import UsageError
 from audiossl.files import write_json, write_text
-from audiossl.recipe.load import differences, dump_recipe, load_recipe
+from audiossl.recipe.load import differences, dump_recipe
 from audiossl.recipe.schema import Recipe
 
 FREE = (
@@ -58,6 +58,10 @@ class RunFolder:
     def logs(self) -> Path:
         """CSV and TensorBoard logs."""
         return self.root / "logs"
+
+    def next_part(self) -> str:
+        """A name for the CSV log of this start: a resumed run never writes over an earlier part."""
+        return f"part_{len(list(self.logs.glob('part_*'))):03}"
 
     def refuse_other_things(self) -> None:
         """Raise `UsageError` when the folder holds something that is not a run."""
@@ -107,8 +111,3 @@ class RunFolder:
 def _free(difference: str) -> bool:
     field = difference.split(":")[0]
     return any(field == free or field.startswith(f"{free}.") for free in FREE)
-
-
-def resolved_recipe(folder: Path) -> Recipe:
-    """The recipe a run folder was started with."""
-    return load_recipe(folder / "recipe.yaml")
