@@ -1,4 +1,4 @@
-"""What this machine computes with: which device, in which precision, on how many cores. Imports torch only when asked."""
+"""What this machine computes with: device, precision, cores. Imports torch only when asked."""
 
 from __future__ import annotations
 

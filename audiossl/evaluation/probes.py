@@ -5,7 +5,6 @@ Letters: N items, D dimensions, K classes.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from audiossl import rng
 from audiossl.data.items import Items
+from audiossl.devices import cores
 from audiossl.errors import DataError
 from audiossl.evaluation import metrics
 from audiossl.evaluation.logistic import LinearClassifier, fit_path
@@ -66,7 +66,7 @@ def run_task(protocol: Protocol, features_ND: Floats, task: Task, *, threads: in
     from threadpoolctl import threadpool_limits
 
     x_ND = features_ND.astype(np.float64)
-    threads = threads or os.cpu_count() or 1
+    threads = threads or cores()
     # The fits are many and small: one each per core beats one after the other on all cores.
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         outcomes = predict(protocol, x_ND, task, pool.map)

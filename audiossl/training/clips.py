@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from audiossl.bundle.bundle import Statistics
 from audiossl.data.batches import Plan
 from audiossl.data.decoded import ClipSource, DecodedStore, Failure, FileSource, Samples, store_key, usable
 from audiossl.data.items import Items
+from audiossl.devices import cores
 from audiossl.errors import AudioError
 from audiossl.files import cache_folder
 from audiossl.modality import Modality
@@ -80,7 +80,7 @@ def clip_reader(items: Items, recipe: Recipe, modality: Modality, frontend: Fron
 
 def open_clips(reader: ClipReader, recipe: Recipe, progress: Progress) -> DecodedStore | FileSource:
     """Clips to crop from: decoded once into the cache folder, or file by file (`data.cache`, already resolved)."""
-    threads = max(2, os.cpu_count() or 1)
+    threads = max(2, cores())
     if recipe.data.cache == "off":
         lengths = [reader.length(index) for index in range(len(reader.paths))]
         failures = [Failure(i, str(reader.paths[i]), "cannot be opened") for i, n in enumerate(lengths) if not n]
