@@ -8,7 +8,6 @@ Letters: N items, F mel bands, T frames.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from audiossl.audio.frontend import FrontEnd, build_frontend
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Items
+from audiossl.devices import cores
 from audiossl.embedding.features import clip_features
 from audiossl.errors import AudioError, DataError
 from audiossl.evaluation.scores import Kind
@@ -89,7 +89,7 @@ def logmel_statistics(items: Items, progress: Progress) -> Features:
     features = []
     progress.start(STATISTICS_NAME, len(rows), "clips")
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for one in pool.map(lambda row: _statistics(frontend, *row), rows):
                 features.append(one)
                 progress.advance()
