@@ -7,6 +7,7 @@ fed with a plain z-score the VGG-like network gives constant embeddings.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,16 +15,31 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from audiossl.bundle.bundle import Bundle, Statistics
+from audiossl.bundle.save import save_bundle, serialise
 from audiossl.encoders.vgg import VggLike
-from audiossl.errors import CheckpointError
+from audiossl.errors import CheckpointError, UsageError
+from audiossl.modality import modality_of
 from audiossl.recipe.encoders import VggLikeConfig
 from audiossl.recipe.frontends import FonsecaConfig
+from audiossl.recipe.load import load_recipe
 
 UCLSER20_INPUT_SCALE = 36_660.0
 """sqrt(N) of the published networks: x = (log-mel - mean) / sigma * 36660, mean and sigma those of one's own data."""
 
+UCLSER20_MEAN, UCLSER20_STD = -2.0, 3.56
+"""Stand-ins for the log-mel statistics of the training data, which were not published.
+
+The deviation is 36660 / 10300, the gain that the first BatchNorm of the weights tells; the mean is about that of whole
+clips of ESC-50, whose own deviation is 3.1. Statistics of one's own data are as good or better.
+"""
+
 UCLSER20_CLASSES = 20
 """Classes of FSDnoisy18k, in an order of the authors' own: do not read the scores by alphabetical class."""
+
+
+UCLSER20_RECIPE = "audio/fonseca2021_vgg"
+"""The shipped recipe of what the weights were trained with: front end, encoder, windows."""
 
 
 class PublishedEncoder(NamedTuple):
@@ -45,10 +61,65 @@ def read_uclser20_vgg(path: str | Path) -> PublishedEncoder:
         CheckpointError: the file is missing, damaged, or not that network; the first wrong tensor is named.
     """
     frontend, encoder = FonsecaConfig(), VggLikeConfig()
-    wanted = VggLike(encoder, frontend.n_mels, UCLSER20_CLASSES).state_dict()
+    with torch.device("meta"):  # names and shapes only
+        wanted = VggLike(encoder, frontend.n_mels, UCLSER20_CLASSES).state_dict()
     state_dict = read_state_dict(path)
     check_state_dict(state_dict, wanted, f"{path}: not the published VGG-like network")
     return PublishedEncoder(state_dict, encoder, frontend, UCLSER20_CLASSES, UCLSER20_INPUT_SCALE)
+
+
+def uclser20_vgg_bundle(
+    path: str | Path, *, mean: float = UCLSER20_MEAN, std: float = UCLSER20_STD, items: int = 0
+) -> Bundle:
+    """The published VGG-like network without its classifier, as an encoder ready to use.
+
+    Args:
+        path: `VGG_best.pth` of the public code of Fonseca et al. 2021.
+        mean: of the log-mels of one's own data, or of data like the training data.
+        std: their standard deviation; the published input scale is applied on top.
+        items: clips that the two were measured on.
+
+    Raises:
+        CheckpointError: as `read_uclser20_vgg`.
+        UsageError: `mean` or `std` cannot be.
+    """
+    published = read_uclser20_vgg(path)
+    try:
+        statistics = Statistics(mean, std, items, scale=published.input_scale)
+    except ValueError as error:
+        raise UsageError(f"mean {mean:g} and std {std:g} cannot be; both must be finite and std above 0") from error
+    recipe = load_recipe(UCLSER20_RECIPE)
+    modality = modality_of(recipe)
+    with torch.random.fork_rng(devices=[]):
+        encoder = modality.build_encoder(recipe.encoder, recipe.frontend.n_mels)
+    encoder.load_state_dict({k: v for k, v in published.state_dict.items() if not k.startswith("dense_out.")})
+    about = {
+        "training": {
+            "imported_from": "VGG_best.pth of github.com/edufonseca/uclser20 (MIT), Fonseca et al., ICASSP 2021",
+            "file": Path(path).name,
+            "file_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+            "method": "SimCLR with mix-back, the checkpoint of the best epoch by the authors' kNN",
+        },
+        "data": {"manifest": "fsdnoisy18k", "splits": ["train_noisy"]},
+    }
+    whole = serialise(encoder=encoder, recipe=recipe, statistics=statistics, **about)
+    frontend = modality.build_frontend(recipe.frontend)
+    return Bundle(recipe, frontend, encoder, statistics, hashlib.sha256(whole).hexdigest(), about)
+
+
+def import_uclser20(
+    path: str | Path, out: str | Path, *, mean: float = UCLSER20_MEAN, std: float = UCLSER20_STD, items: int = 0
+) -> Bundle:
+    """Write the bundle of `uclser20_vgg_bundle(path, ...)` to `out`, whole or not at all, and return it.
+
+    Raises:
+        CheckpointError: as `read_uclser20_vgg`; nothing is written.
+        UsageError: `mean` or `std` cannot be; nothing is written.
+        WriteError: the place cannot be written.
+    """
+    bundle = uclser20_vgg_bundle(path, mean=mean, std=std, items=items)
+    save_bundle(out, encoder=bundle.encoder, recipe=bundle.recipe, statistics=bundle.statistics, **bundle.about)
+    return bundle
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from audiossl.errors import AudiosslError
-from audiossl_cli import data, recipe
+from audiossl_cli import data, importing, recipe
 from audiossl_cli.console import emit, say
 from audiossl_cli.demo import demo
 from audiossl_cli.doctor import doctor
@@ -35,6 +35,7 @@ for command in (pretrain, embed, evaluate, demo, doctor):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(importing.app, name="import")
 
 
 def show_version(asked: bool) -> None:

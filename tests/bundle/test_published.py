@@ -1,12 +1,25 @@
 from __future__ import annotations
 
+import hashlib
+
+import numpy as np
 import pytest
 import torch
 
-from audiossl.bundle.published import UCLSER20_INPUT_SCALE, read_uclser20_vgg
+from audiossl.bundle.bundle import Statistics
+from audiossl.bundle.load import load_bundle
+from audiossl.bundle.published import (
+    UCLSER20_INPUT_SCALE,
+    UCLSER20_MEAN,
+    UCLSER20_STD,
+    import_uclser20,
+    read_uclser20_vgg,
+    uclser20_vgg_bundle,
+)
 from audiossl.encoders.vgg import VggLike
-from audiossl.errors import CheckpointError
+from audiossl.errors import CheckpointError, UsageError, WriteError
 from audiossl.recipe.encoders import VggLikeConfig
+from audiossl.recipe.frontends import FonsecaConfig
 
 
 @pytest.fixture
@@ -91,3 +104,70 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, capsys):
     with pytest.raises(CheckpointError, match="not a readable torch checkpoint of plain tensors"):
         read_uclser20_vgg(tmp_path / "evil.pth")
     assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.shared
+def test_the_bundle_embeds_real_patches_as_the_papers_code(shared):
+    with np.load(shared / "reference" / "uclser20_models.npz") as arrays:
+        mean, std, scale = arrays["real_mu_sd_scale"].tolist()
+        patches_BTF, wanted = torch.from_numpy(arrays["real_patches_logmel"]), arrays["VGG/real/embed"]
+    bundle = uclser20_vgg_bundle(shared / "weights" / "uclser20_VGG_best.pth", mean=mean, std=std)
+    assert bundle.statistics.scale == scale
+    with torch.inference_mode():
+        ours = bundle.encoder(bundle.normalise(patches_BTF.float().transpose(1, 2).unsqueeze(1))).numpy()
+    assert np.abs(ours - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_a_bundle_made_from_the_weights_comes_back_from_its_file(tmp_path, weights):
+    torch.save(weights, tmp_path / "vgg.pth")
+    made = import_uclser20(tmp_path / "vgg.pth", tmp_path / "vgg.safetensors", mean=-3.0, std=2.0, items=7)
+    loaded = load_bundle(tmp_path / "vgg.safetensors")
+    assert loaded.sha256 == made.sha256
+    assert loaded.statistics == Statistics(-3.0, 2.0, 7, scale=36_660)
+    assert (loaded.recipe.frontend, loaded.recipe.encoder) == (FonsecaConfig(), VggLikeConfig())
+    # The patches of the paper: 101 frames, every half second.
+    assert (loaded.recipe.embedding.window_s, loaded.recipe.embedding.hop_s) == (1.0, 0.5)
+    found = loaded.encoder.state_dict()
+    assert set(weights) - set(found) == {"dense_out.weight", "dense_out.bias"}
+    assert all(torch.equal(found[name], weights[name]) for name in found)
+    sound = np.random.default_rng(0).standard_normal(33_000)
+    assert np.array_equal(loaded.embed(sound, 22_050), made.embed(sound, 22_050))
+
+
+def test_the_bundle_says_where_it_came_from(tmp_path, weights):
+    torch.save(weights, tmp_path / "vgg.pth")
+    bundle = uclser20_vgg_bundle(tmp_path / "vgg.pth")
+    assert (bundle.statistics.mean, bundle.statistics.std) == (UCLSER20_MEAN, UCLSER20_STD)
+    training = bundle.describe()["training"]
+    assert "uclser20" in training["imported_from"]
+    assert training["file_sha256"] == hashlib.sha256((tmp_path / "vgg.pth").read_bytes()).hexdigest()
+    assert bundle.describe()["data"]["manifest"] == "fsdnoisy18k"
+
+
+def test_importing_leaves_the_global_random_state_alone(tmp_path, weights):
+    torch.save(weights, tmp_path / "vgg.pth")
+    state = torch.get_rng_state()
+    uclser20_vgg_bundle(tmp_path / "vgg.pth")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("kind", ["missing", "shape", "extra", "nan", "wrapped"])
+def test_foreign_weights_leave_nothing_behind(tmp_path, weights, kind):
+    torch.save(damage(weights, kind), tmp_path / "vgg.pth")
+    with pytest.raises(CheckpointError):
+        import_uclser20(tmp_path / "vgg.pth", tmp_path / "out" / "vgg.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["vgg.pth"]
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 0.0), (0.0, -1.0), (float("nan"), 1.0), (0.0, float("inf"))])
+def test_statistics_that_cannot_be_are_a_usage_error(tmp_path, weights, mean, std):
+    torch.save(weights, tmp_path / "vgg.pth")
+    with pytest.raises(UsageError, match="std above 0"):
+        import_uclser20(tmp_path / "vgg.pth", tmp_path / "vgg.safetensors", mean=mean, std=std)
+    assert not (tmp_path / "vgg.safetensors").exists()
+
+
+def test_a_place_that_cannot_be_written_is_a_write_error(tmp_path, weights):
+    torch.save(weights, tmp_path / "vgg.pth")
+    with pytest.raises(WriteError):
+        import_uclser20(tmp_path / "vgg.pth", tmp_path / "vgg.pth" / "vgg.safetensors")
