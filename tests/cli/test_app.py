@@ -135,7 +135,7 @@ def failing(monkeypatch):
         (errors.RecipeError(["a.yaml:1: x", "a.yaml:2: y"]), 2),
         (errors.AudioError("a.wav", "has no samples"), 3),
         (errors.SomeInputsFailed("failures.csv: lists 2"), 4),
-        (errors.TrainingDiverged("loss is nan"), 5),
+        (errors.TrainingDiverged(7, "nan", [1, 2]), 5),
         (errors.WriteError("disk full"), 6),
         (errors.CheckpointError("cut"), 3),
     ],
