@@ -52,16 +52,28 @@ class Checkpointer(Callback):
         self._previous: dict[int, Any] = {}
         self.stopped_by: int | None = None
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember who listens for signals, before the trainer does."""
+        self._previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen for signals, in place of the trainer's own handlers, and start the clock."""
         self._saved_at = time.monotonic()
         try:
-            self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+            for number in self._previous:
+                signal.signal(number, self._stop)
         except ValueError:  # not the main thread: whoever runs us there handles signals
             self._previous = {}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the signals back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}

@@ -152,7 +152,7 @@ def _fit(prepared: Prepared, learner: Learner, folder: RunFolder, callbacks: lis
         gradient_clip_val=training.clip_norm,
         callbacks=callbacks,
         logger=[
-            CSVLogger(folder.logs, name="", version=f"from_step_{done}"),
+            CSVLogger(folder.logs, name="", version=folder.next_part()),
             TensorBoardLogger(folder.logs, name="", version="tensorboard"),
         ],
         use_distributed_sampler=False,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 
 import pytest
 import torch
+from filelock import FileLock
 from lightning.pytorch import Callback
 from safetensors.torch import load_file
 
@@ -60,7 +63,7 @@ def test_a_folder_of_sounds_becomes_a_bundle(recipe, tmp_path):
     assert bundle.statistics.items == 24
     fresh = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["method"]
     assert torch.equal(fresh["encoder.fc.0.weight"], bundle.encoder.state_dict()["fc.0.weight"])
-    rows = list(csv.DictReader(next((tmp_path / "run/logs").glob("*/metrics.csv")).open()))
+    rows = list(csv.DictReader(next((tmp_path / "run/logs").glob("*/metrics.csv")).read_text().splitlines()))
     assert {"loss", "lr", "clips_per_s", "monitor/rank"} <= set(rows[0])
 
 
@@ -182,3 +185,28 @@ def test_labels_never_reach_the_loss(sounds, tmp_path):
     assert told.health.knn is not None
     assert plain.health.knn is None
     assert_same_weights(tmp_path / "plain/encoder.safetensors", tmp_path / "told/encoder.safetensors")
+
+
+class SignalAt(Callback):
+    def on_train_batch_end(self, trainer, learner, outputs, batch, batch_idx):
+        if learner.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_told_to_stop_it_saves_and_the_next_call_goes_on(recipe, tmp_path, monkeypatch):
+    pretrain(recipe, tmp_path / "whole")
+    handler = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        fit = module._fit
+        patch.setattr(module, "_fit", lambda p, le, f, callbacks, d: fit(p, le, f, [SignalAt(), *callbacks], d))
+        stopped = pretrain(recipe, tmp_path / "parts")
+    assert (stopped.stopped_by, stopped.steps, stopped.bundle) == (signal.SIGTERM, 3, None)
+    assert read_checkpoint(tmp_path / "parts/checkpoints/last.ckpt")["step"] == 3
+    assert signal.getsignal(signal.SIGTERM) == handler
+    pretrain(recipe, tmp_path / "parts")
+    assert_same_weights(tmp_path / "whole/encoder.safetensors", tmp_path / "parts/encoder.safetensors")
+
+
+def test_a_second_run_in_the_same_folder_is_refused(recipe, tmp_path):
+    with FileLock(tmp_path / ".run.lock"), pytest.raises(UsageError, match="another process is training here"):
+        pretrain(recipe, tmp_path / "run")
