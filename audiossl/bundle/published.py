@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -93,7 +93,7 @@ def uclser20_vgg_bundle(
     with torch.random.fork_rng(devices=[]):
         encoder = modality.build_encoder(recipe.encoder, recipe.frontend.n_mels)
     encoder.load_state_dict({k: v for k, v in published.state_dict.items() if not k.startswith("dense_out.")})
-    about = {
+    about: dict[str, dict[str, Any]] = {
         "training": {
             "imported_from": "VGG_best.pth of github.com/edufonseca/uclser20 (MIT), Fonseca et al., ICASSP 2021",
             "file": Path(path).name,
