@@ -137,7 +137,8 @@ def make_loader(
         prefetch_factor=2 if workers else None,
         persistent_workers=False,
         pin_memory=pin_memory,
-        multiprocessing_context="forkserver" if workers else None,
+        # A forkserver would outlive a killed run, and its workers with it.
+        multiprocessing_context="spawn" if workers else None,
     )
 
 

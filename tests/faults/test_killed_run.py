@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -20,7 +22,13 @@ ROOT = SCRIPT.parents[2]
 
 
 def run(sounds_folder: Path, out: Path, workers: int, moment: str) -> int:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+        "MARK": str(out),
+    }
     command = [sys.executable, str(SCRIPT), str(sounds_folder), str(out), str(workers), moment]
     return subprocess.run(command, env=environment, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode
 
@@ -46,3 +54,15 @@ def weights_digest(bundle: Path) -> str:
     content = bundle.read_bytes()
     header = int.from_bytes(content[:8], "little")
     return sha256(content[8 + header :]).hexdigest()
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_no_workers_behind(sounds, tmp_path):  # noqa: F811
+    mark = str(tmp_path / "killed")
+    assert run(sounds, tmp_path / "killed", 2, "step:5") == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while orphans := [
+        p.pid for p in psutil.process_iter(["environ"]) if mark in str((p.info["environ"] or {}).values())
+    ]:
+        assert time.monotonic() < deadline, f"still there after 30 s: {orphans}"
+        time.sleep(0.5)
