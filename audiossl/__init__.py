@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from audiossl.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from audiossl.api import embed as embed
     from audiossl.api import evaluate as evaluate
     from audiossl.api import load as load
     from audiossl.api import pretrain as pretrain
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "embed", "evaluate", "load", "pretrain"]
 
 

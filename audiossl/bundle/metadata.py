@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationError
 
-from audiossl import __version__
 from audiossl.errors import CheckpointError
 from audiossl.recipe.base import Config, Positive
 from audiossl.recipe.schema import Recipe
+from audiossl.version import __version__
 
 FORMAT = 1
 """Grows when an older audiossl could not read the file rightly."""

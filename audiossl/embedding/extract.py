@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from audiossl import __version__
 from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Item, Items
 from audiossl.embedding.engine import Embedded, Engine
@@ -22,6 +21,7 @@ from audiossl.embedding.reading import Job
 from audiossl.embedding.writer import StoreWriter
 from audiossl.errors import UsageError, WriteError
 from audiossl.progress import Progress, Silent
+from audiossl.version import __version__
 
 LOCK = "lock"
 

@@ -14,11 +14,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from audiossl import __version__, files
+from audiossl import files
 from audiossl.data.items import Items
 from audiossl.errors import WriteError
 from audiossl.evaluation.protocols import Protocol
 from audiossl.evaluation.scores import Health, Record, Score
+from audiossl.version import __version__
 
 
 class Kept(Record):

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from audiossl import __version__
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.load import load_bundle
 from audiossl.data.items import Items
@@ -36,6 +35,7 @@ from audiossl.evaluation.task import Task
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems
 from audiossl.training.monitors import effective_rank, scaled_std
+from audiossl.version import __version__
 
 Model: TypeAlias = str | Path | Bundle
 

@@ -14,12 +14,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from audiossl import __version__
 from audiossl.progress import Progress
 from audiossl.recipe.training import TrainingConfig
 from audiossl.training.checkpoint import save_checkpoint
 from audiossl.training.learner import Learner
 from audiossl.training.monitors import Health, measure, warning
+from audiossl.version import __version__
 
 
 def training_state(learner: Learner, step: int) -> dict[str, Any]:

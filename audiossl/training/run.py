@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiossl import __version__
 from audiossl.data.decoded import Failure
 from audiossl.errors import UsageError
 from audiossl.files import write_json, write_text
 from audiossl.recipe.load import differences, dump_recipe
 from audiossl.recipe.schema import Recipe
+from audiossl.version import __version__
 
 FREE = (
     "data.workers",

@@ -44,7 +44,7 @@ def show_version(asked: bool) -> None:
         return
     from importlib.metadata import PackageNotFoundError, version
 
-    from audiossl import __version__
+    from audiossl.version import __version__
 
     try:
         torch = f"torch {version('torch')}"
