@@ -135,7 +135,7 @@ def make_loader(
         num_workers=workers,
         worker_init_fn=_one_thread,
         prefetch_factor=2 if workers else None,
-        persistent_workers=False,
+        persistent_workers=workers > 0,
         pin_memory=pin_memory,
         # A forkserver would outlive a killed run, and its workers with it.
         multiprocessing_context="spawn" if workers else None,

@@ -10,6 +10,7 @@ from audiossl.bundle import load as bundle_load
 from audiossl.embedding import extract
 from audiossl.evaluation import evaluate as evaluation
 from audiossl.evaluation.scores import Gain
+from audiossl.training import prepare
 from audiossl.training import pretrain as training
 from audiossl_cli import app as cli
 from audiossl_cli import demo
@@ -32,7 +33,7 @@ def rooms(monkeypatch):
         return SimpleNamespace(gains=gains)
 
     monkeypatch.setattr(training, "pretrain", pretrain)
-    monkeypatch.setattr(training, "find_items", lambda recipe: recipe.data.manifest)
+    monkeypatch.setattr(prepare, "find_items", lambda recipe: recipe.data.manifest)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr(bundle_load, "load_bundle", lambda path: path)
     monkeypatch.setattr(extract, "embed_items", lambda *a, **k: told.calls.append(("embed", a[1], a[2])))
