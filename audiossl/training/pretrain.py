@@ -76,10 +76,13 @@ def pretrain(
 
     Raises:
         DataError: the data cannot be used.
-        UsageError: `out` holds a run of another recipe or other data, or another process is at work in it.
+        UsageError: `out` holds a run of another recipe or other data, another process is at work in it, or several
+            devices are asked for.
         TrainingDiverged: the loss was not finite; the last checkpoint is whole.
     """
     started = time.monotonic()
+    if recipe.training.devices > 1:
+        raise UsageError("training.devices: a run uses one device so far; write 1")
     progress = progress or Silent()
     folder = RunFolder(out)
     folder.refuse_other_things()

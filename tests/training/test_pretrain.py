@@ -210,3 +210,9 @@ def test_told_to_stop_it_saves_and_the_next_call_goes_on(recipe, tmp_path, monke
 def test_a_second_run_in_the_same_folder_is_refused(recipe, tmp_path):
     with FileLock(tmp_path / ".run.lock"), pytest.raises(UsageError, match="another process is training here"):
         pretrain(recipe, tmp_path / "run")
+
+
+def test_several_devices_are_refused_before_anything_is_written(sounds, tmp_path):
+    with pytest.raises(UsageError, match=r"training\.devices"):
+        pretrain(tiny_recipe(sounds, training={"devices": 2}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
