@@ -16,7 +16,7 @@ from audiossl.data.batches import Plan
 from audiossl.data.decoded import ClipSource, DecodedStore, Failure, FileSource, Samples, store_key, usable
 from audiossl.data.items import Items
 from audiossl.devices import cores
-from audiossl.errors import AudioError
+from audiossl.errors import AudioError, DataError
 from audiossl.files import cache_folder
 from audiossl.modality import Modality
 from audiossl.progress import Progress
@@ -138,5 +138,7 @@ def measure_statistics(
         count += values.numel()
         total += float(values.sum())
         squares += float(values.square().sum())
+    if not count:
+        raise DataError("none of the clips can be decoded; `audiossl data check --verify` lists why")
     mean = total / count
     return Statistics(mean=mean, std=max(1e-5, (squares / count - mean**2) ** 0.5), items=len(chosen))

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback
 from safetensors.torch import load_file
 
 from audiossl.bundle.load import load_bundle
-from audiossl.errors import DataError, TrainingDiverged, UsageError
+from audiossl.errors import AudioError, DataError, TrainingDiverged, UsageError
 from audiossl.methods.contrastive import SimClr
 from audiossl.training import pretrain as module
 from audiossl.training.checkpoint import read_checkpoint
@@ -216,3 +216,12 @@ def test_several_devices_are_refused_before_anything_is_written(sounds, tmp_path
     with pytest.raises(UsageError, match=r"training\.devices"):
         pretrain(tiny_recipe(sounds, training={"devices": 2}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_files_that_open_but_do_not_decode_are_said_in_words(sounds, tmp_path, monkeypatch):
+    def broken(self, index):
+        raise AudioError(self.paths[index], "lost sync")
+
+    monkeypatch.setattr("audiossl.training.clips.ClipReader.__call__", broken)
+    with pytest.raises(DataError, match="none of the clips can be decoded"):
+        pretrain(tiny_recipe(sounds, data={"cache": "off", "workers": 0}), tmp_path / "run")
