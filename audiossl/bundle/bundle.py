@@ -44,6 +44,10 @@ class Statistics:
         if not (all(map(math.isfinite, (self.mean, self.std, self.scale))) and self.std > 0 and self.scale > 0):
             raise ValueError(f"mean {self.mean}, std {self.std}, scale {self.scale}: finite, std and scale above 0")
 
+    def normalise(self, x_BCFT: Tensor) -> Tensor:
+        """Log-mel (B, 1, F, T) as the encoder wants it."""
+        return (x_BCFT - self.mean) * (self.scale / self.std)
+
 
 @dataclass(eq=False)
 class Bundle:
@@ -96,7 +100,7 @@ class Bundle:
 
     def normalise(self, x_BCFT: Tensor) -> Tensor:
         """Log-mel (B, 1, F, T) as the encoder wants it."""
-        return (x_BCFT - self.statistics.mean) * (self.statistics.scale / self.statistics.std)
+        return self.statistics.normalise(x_BCFT)
 
     def spectrogram(self, x_BS: Tensor) -> Tensor:
         """Normalised log-mel (B, 1, F, T) of prepared waveforms (B, S) at `sample_rate`."""

@@ -142,13 +142,18 @@ def make_loader(
     )
 
 
-def centre_crops(source: ClipSource, indices: NDArray[np.int64], plan: Plan) -> Tensor:
-    """The crop in the middle of each clip (len(indices), S), for probes and monitors."""
+def centre_crops(source: ClipSource, indices: NDArray[np.int64], plan: Plan) -> tuple[Tensor, list[int]]:
+    """The crop in the middle of each clip (N, S), and which clips they are: those that cannot be read are left out."""
     wave = np.empty((len(indices), plan.crop_samples), np.float32)
-    for row, clip in enumerate(indices.tolist()):
+    kept: list[int] = []
+    for clip in indices.tolist():
         places = max(0, source.length(clip) - plan.crop_samples) // plan.hop
-        wave[row] = source.read(clip, places // 2 * plan.hop, plan.crop_samples)
-    return torch.from_numpy(wave)
+        try:
+            wave[len(kept)] = source.read(clip, places // 2 * plan.hop, plan.crop_samples)
+        except AudioError:
+            continue
+        kept.append(clip)
+    return torch.from_numpy(wave[: len(kept)]), kept
 
 
 def for_rank(plan: Plan, rank: int, ranks: int) -> Plan:

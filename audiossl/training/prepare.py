@@ -15,6 +15,7 @@ from audiossl.data.batches import Plan, centre_crops
 from audiossl.data.decoded import DecodedStore, FileSource
 from audiossl.data.items import Items
 from audiossl.data.manifest import load_items
+from audiossl.data.splits import group_numbers
 from audiossl.devices import choose_device, cores, multiplies_bf16
 from audiossl.errors import AudioError
 from audiossl.methods.base import Method
@@ -112,12 +113,13 @@ def make_monitor(prepared: Prepared, statistics: Statistics, say: Callable[[str]
     if len(chosen) > recipe.monitors.items:
         draw = numpy_stream(recipe.seed, "monitor")
         chosen = draw.permutation(chosen)[: recipe.monitors.items]
-    labels, groups = probe_targets(prepared.items, chosen.tolist())
+    crops, kept = centre_crops(prepared.source, chosen, plan)
+    labels, groups = probe_targets(prepared.items, kept)
     return Monitor(
-        centre_crops(prepared.source, chosen, plan),
+        crops,
         labels,
         groups,
-        lambda crops: (prepared.frontend(crops, centre=False) - statistics.mean) / statistics.std,
+        lambda crops: statistics.normalise(prepared.frontend(crops, centre=False)),
         warn=say,
     )
 
@@ -129,10 +131,9 @@ def probe_targets(items: Items, indices: list[int]) -> tuple[torch.Tensor | None
     classes = {name: number for number, name in enumerate(sorted({name for name in names if name is not None}))}
     labels = torch.tensor([-1 if name is None else classes[name] for name in names]) if len(classes) > 1 else None
     folds = chosen.column("fold")
-    keys = folds if all(fold is not None for fold in folds) and len(set(folds)) > 1 else chosen.groups()
-    numbers: dict[Any, int] = {}
-    groups = [numbers.setdefault((place if one is None else one), len(numbers)) for place, one in enumerate(keys)]
-    return labels, torch.tensor(groups)
+    if None not in folds and len(set(folds)) > 1:
+        return labels, torch.tensor(folds)
+    return labels, torch.from_numpy(group_numbers(chosen))
 
 
 def _mean_duration_s(items: Items, probe: Callable[[Path], Any]) -> float:

@@ -94,8 +94,15 @@ def test_a_batch_larger_than_the_data_says_what_to_write():
 
 
 def test_the_middle_crop_is_in_the_middle():
-    (row,) = centre_crops(Ramps(1), np.array([0]), plan(4))
+    (row,), kept = centre_crops(Ramps(1), np.array([0]), plan(4))
     assert row[0] == 70
+    assert kept == [0]
+
+
+def test_a_broken_clip_has_no_middle_crop():
+    rows, kept = centre_crops(Ramps(3, broken=(1,)), np.arange(3), plan(4))
+    assert kept == [0, 2]
+    assert rows[:, 0].tolist() == [70, 2070]
 
 
 def test_the_store_keeps_every_clip_to_16_bits_of_its_own_peak(tmp_path):

@@ -18,6 +18,7 @@ from audiossl.errors import AudioError, DataError, TrainingDiverged, UsageError
 from audiossl.methods.contrastive import SimClr
 from audiossl.training import pretrain as module
 from audiossl.training.checkpoint import read_checkpoint
+from audiossl.training.clips import ClipReader
 from audiossl.training.pretrain import pretrain
 from tests.training.conftest import tiny_recipe
 
@@ -222,6 +223,20 @@ def test_files_that_open_but_do_not_decode_are_said_in_words(sounds, tmp_path, m
     def broken(self, index):
         raise AudioError(self.paths[index], "lost sync")
 
-    monkeypatch.setattr("audiossl.training.clips.ClipReader.__call__", broken)
+    monkeypatch.setattr(ClipReader, "__call__", broken)
     with pytest.raises(DataError, match="none of the clips can be decoded"):
         pretrain(tiny_recipe(sounds, data={"cache": "off", "workers": 0}), tmp_path / "run")
+
+
+def test_a_clip_that_opens_but_does_not_decode_never_stops_a_run(sounds, tmp_path, monkeypatch):
+    read = ClipReader.__call__
+
+    def one_broken(self, index):
+        if index == 5:
+            raise AudioError(self.paths[index], "lost sync")
+        return read(self, index)
+
+    monkeypatch.setattr(ClipReader, "__call__", one_broken)
+    result = pretrain(tiny_recipe(sounds, data={"cache": "off", "workers": 0}), tmp_path / "run")
+    assert result.steps == 6
+    assert [(failure.index, failure.cause) for failure in result.failures] == [(5, "lost sync")]
