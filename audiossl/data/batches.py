@@ -33,6 +33,8 @@ class Batch:
     """(N,) positions of the clips in the items table."""
     failures: list[tuple[int, str]]
     """Clips that could not be read and are left out: (position, cause)."""
+    text: Tensor | None = None
+    """(N, L) what the manifest says of each clip as UTF-8 bytes, 0 after the end; None where it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,12 @@ def centre_crops(source: ClipSource, indices: NDArray[np.int64], plan: Plan) -> 
             continue
         kept.append(clip)
     return torch.from_numpy(wave[: len(kept)]), kept
+
+
+def middle_crops(source: ClipSource, plan: Plan, at_once: int = 256) -> Iterator[tuple[Tensor, list[int]]]:
+    """`centre_crops` of every clip of `plan`, in parts of at most `at_once`."""
+    for start in range(0, len(plan.indices), at_once):
+        yield centre_crops(source, plan.indices[start : start + at_once], plan)
 
 
 def for_rank(plan: Plan, rank: int, ranks: int) -> Plan:

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import abc
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
 from audiossl.methods.heads import build_head
-from audiossl.recipe.base import Config
+from audiossl.recipe.methods.base import MethodBase
 
-C = TypeVar("C", bound=Config)
+C = TypeVar("C", bound=MethodBase)
+
+Embed = Callable[[Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
+"""`embed(f)` gives `(values, index)`: f of every readable clip's middle crop (M, ...) in float32, without gradient and
+with the method in evaluation mode, and the clips' positions (M,) in the data set."""
 
 
-class ViewPlan(enum.Enum):
-    """What a method asks of the modality."""
+@dataclass(frozen=True)
+class ViewPlan:
+    """What a method asks of the modality for a batch of N clips, in the order in which `loss` receives it."""
 
-    ONE = 1
-    TWO = 2
+    views: int = 2
+    """Spectrograms (N, 1, F, T) of each clip, each augmented on its own."""
+    short: int = 0
+    """Further such views, cut to `short_share` of their length: the small crops of SwAV."""
+    short_share: float = 0.5
+    waveforms: int = 0
+    """Then raw waveforms (N, 1, 1, S) of each clip, augmented as waveforms only."""
+    text: bool = False
+    """Last, what the manifest says of each clip, as UTF-8 bytes (N, L), int64, 0 after its end."""
+
+    @property
+    def crops(self) -> int:
+        """Crops of sound taken from each clip."""
+        return self.views + self.short + self.waveforms
 
 
 @dataclass(frozen=True)
@@ -40,24 +56,49 @@ class At:
         return self.step / max(1, self.steps)
 
 
+class Rate(NamedTuple):
+    """Parameters with a learning rate of their own."""
+
+    parameters: list[nn.Parameter]
+    factor: float = 1.0
+    """Times the recipe's learning rate."""
+    scheduled: bool = True
+    """Whether warm-up and decay apply to it."""
+
+
 class Method(nn.Module, abc.ABC, Generic[C]):
     """Encoder, heads and state. All of it lives in buffers and parameters, so a checkpoint is complete.
+
+    A projection head that the monitors should look at is called `head`.
 
     Args:
         config: the method's section of the recipe, nothing left "auto".
         encoder: from a spectrogram (N, 1, F, T) to an embedding (N, embedding_dim).
         embedding_dim: size of the embedding.
-        n_items: clips in the data set; sizes queues, banks and prototypes.
+        n_items: rows of the data set; `index` is below it. Sizes banks.
+        partner: the second encoder that `config.partner` asks for, with an `embedding_dim` of its own.
     """
 
-    views: ClassVar[ViewPlan] = ViewPlan.TWO
-
-    def __init__(self, config: C, encoder: nn.Module, embedding_dim: int, n_items: int) -> None:
+    def __init__(
+        self, config: C, encoder: nn.Module, embedding_dim: int, n_items: int, partner: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.config, self.encoder = config, encoder
+        if partner is not None:
+            self.partner = partner
         self.gather: Callable[[Tensor], Tensor] = lambda z_ND: z_ND
         """Brings the rows of all ranks together, with gradient; the trainer replaces it when there are several."""
         self.build(embedding_dim, n_items)
+
+    @classmethod
+    def view_plan(cls, config: C) -> ViewPlan:
+        """What `loss` wants to be given; two views unless a method says otherwise."""
+        return ViewPlan()
+
+    @property
+    def plan(self) -> ViewPlan:
+        """`view_plan` of this method's own config."""
+        return self.view_plan(self.config)
 
     @abc.abstractmethod
     def build(self, embedding_dim: int, n_items: int) -> None:
@@ -68,22 +109,29 @@ class Method(nn.Module, abc.ABC, Generic[C]):
         """The loss of one batch.
 
         Args:
-            views: one spectrogram batch (N, 1, F, T) per view.
+            views: what `plan` asks for.
             index: (N,) position of every clip in the data set.
             at: where training stands.
 
         Returns:
-            `{"loss": scalar, ...}`; further entries are logged.
+            `{"loss": scalar, ...}`; further scalars are logged.
         """
 
-    def before_epoch(self, at: At) -> None:
-        """Called before the first step of an epoch."""
+    def before_epoch(self, at: At, embed: Embed) -> None:
+        """Called before the first batch of an epoch: the place of k-means over the whole data."""
 
     def after_step(self, at: At) -> None:
-        """Called after each optimiser step, once however many batches it accumulated: the place of an EMA."""
+        """Called after each optimiser step, once however many batches it accumulated: the place of an EMA.
+
+        `at.step` is still the number of steps before this one.
+        """
+
+    def rates(self) -> list[Rate]:
+        """Parameters whose learning rate is not the recipe's."""
+        return []
 
 
-H = TypeVar("H", bound=Config)
+H = TypeVar("H", bound=MethodBase)
 
 
 class Siamese(Method[H], abc.ABC):

@@ -6,14 +6,24 @@ from typing import Any
 
 from torch import nn
 
-from audiossl.methods.base import Method
+from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.redundancy import BarlowTwins
 from audiossl.recipe.methods import BarlowTwinsConfig, MethodConfig, SimClrConfig
 
-METHODS: dict[type[Any], type[Method[Any]]] = {SimClrConfig: SimClr, BarlowTwinsConfig: BarlowTwins}
+METHODS: dict[type[Any], type[Method[Any]]] = {
+    SimClrConfig: SimClr,
+    BarlowTwinsConfig: BarlowTwins,
+}
 
 
-def build_method(config: MethodConfig, encoder: nn.Module, embedding_dim: int, n_items: int) -> Method[Any]:
+def build_method(
+    config: MethodConfig, encoder: nn.Module, embedding_dim: int, n_items: int, partner: nn.Module | None = None
+) -> Method[Any]:
     """The method `config` names, around `encoder`, with fresh heads drawn from torch's global generator."""
-    return METHODS[type(config)](config, encoder, embedding_dim, n_items)
+    return METHODS[type(config)](config, encoder, embedding_dim, n_items, partner)
+
+
+def view_plan(config: MethodConfig) -> ViewPlan:
+    """What the method `config` names asks of the modality."""
+    return METHODS[type(config)].view_plan(config)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from audiossl.methods import losses
 from audiossl.methods.base import At, Siamese
+from audiossl.methods.losses.contrastive import ntxent
 from audiossl.recipe.methods import SimClrConfig
 
 
@@ -15,4 +15,4 @@ class SimClr(Siamese[SimClrConfig]):
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
         """NT-Xent of the projections of two views (N, 1, F, T)."""
         z1, z2 = self.project(views)
-        return {"loss": losses.ntxent(z1, z2, self.config.temperature)}
+        return {"loss": ntxent(z1, z2, self.config.temperature)}

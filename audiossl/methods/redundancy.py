@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from audiossl.methods import losses
 from audiossl.methods.base import At, Siamese
+from audiossl.methods.losses.redundancy import barlow_twins
 from audiossl.recipe.methods import BarlowTwinsConfig
 
 
@@ -15,4 +15,4 @@ class BarlowTwins(Siamese[BarlowTwinsConfig]):
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
         """The cross-correlation loss of the projections of two views (N, 1, F, T)."""
         z1, z2 = self.project(views)
-        return {"loss": losses.barlow_twins(z1, z2, self.config.off_diagonal_weight)}
+        return {"loss": barlow_twins(z1, z2, self.config.off_diagonal_weight)}

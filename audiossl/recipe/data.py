@@ -18,6 +18,8 @@ class DataConfig(Config):
     """Where the manifest's files are; `--data PATH` sets it."""
     splits: list[str] | None = None
     """Only these splits of the manifest; all of them when left out. Labels never enter pre-training."""
+    folds: list[int] | None = None
+    """Only these folds of the manifest; all of them when left out."""
     crop_s: Positive = 1.0
     """Length of a training crop in seconds, rounded to a whole number of front-end frames."""
     crops: Literal["independent", "same"] = "independent"

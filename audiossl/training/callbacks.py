@@ -127,7 +127,8 @@ class Bar(Callback):
         loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
         steps = pl_module.step - pl_module.first_step
         rate = steps * self._clips / max(1e-9, time.monotonic() - self._started)
-        facts = {"loss": loss, "clips_per_s": rate}
+        parts = {f"loss/{name}": float(value) for name, value in outputs.items() if name != "loss"}
+        facts = {"loss": loss, **parts, "clips_per_s": rate}
         self._progress.advance(moved, loss=round(loss, 4), clips_per_s=round(rate, 1))
         if pl_module.step % 10 == 0 or pl_module.step in (1, pl_module.steps):
             metrics = {**facts, "lr": trainer.optimizers[0].param_groups[0]["lr"], "epoch": pl_module.at.epoch}
@@ -150,7 +151,6 @@ class Monitor(Callback):
         crops_NS: one crop per watched clip.
         labels_N: class numbers, -1 where unlabelled; None when no item has a label.
         groups_N: clips of one group are never each other's neighbours.
-        normalise: waveforms (B, S) to normalised spectrograms.
     """
 
     def __init__(
@@ -158,11 +158,10 @@ class Monitor(Callback):
         crops_NS: Tensor,
         labels_N: Tensor | None,
         groups_N: Tensor,
-        normalise: Callable[[Tensor], Tensor],
         warn: Callable[[str], None] = lambda text: warnings.warn(text, UserWarning, stacklevel=2),
     ) -> None:
         self._crops, self._labels, self._groups = crops_NS, labels_N, groups_N
-        self._normalise, self._warn = normalise, warn
+        self._warn = warn
         self.history: list[Health] = []
 
     def on_train_batch_end(
@@ -193,7 +192,7 @@ class Monitor(Callback):
         head = getattr(method, "head", None)
         for start in range(0, len(self._crops), 64):
             crops = self._crops[start : start + 64]
-            spectrogram = self._normalise(crops.to(learner.device)).contiguous(memory_format=torch.channels_last)
+            spectrogram = learner.normalise(crops.to(learner.device)).contiguous(memory_format=torch.channels_last)
             with trainer_precision(learner):
                 embedding = method.encoder(spectrogram)
                 if head is not None:

@@ -6,6 +6,7 @@ global generator (dropout) is set anew before every batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,8 @@ class Learner(LightningModule):
         steps: optimiser steps of the whole run.
         batches_per_epoch: micro-batches per pass over the data.
         first_step: optimiser steps done by earlier, interrupted runs.
+        normalise: crops (B, S) to normalised spectrograms, as the bundle will do it.
+        middle_crops: the middle crop of every readable clip, in parts: (B, S) and the clips' positions.
     """
 
     def __init__(
@@ -48,11 +51,16 @@ class Learner(LightningModule):
         steps: int,
         batches_per_epoch: int,
         first_step: int = 0,
+        normalise: Callable[[Tensor], Tensor],
+        middle_crops: Callable[[], Iterable[tuple[Tensor, list[int]]]],
     ) -> None:
         super().__init__()
         self.recipe, self.method, self.frontend, self.views = recipe, method, frontend, views
         self.steps, self.batches_per_epoch, self.first_step = steps, batches_per_epoch, first_step
-        self.method.gather = gather_rows
+        self.normalise, self.middle_crops = normalise, middle_crops
+        for part in self.method.modules():
+            if isinstance(part, Method):
+                part.gather = gather_rows
         self._optimiser_state: dict[str, Any] | None = None
         self.failures: dict[int, str] = {}
         """Clips that could not be read when their turn came, and why."""
@@ -77,14 +85,15 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """The recipe's optimiser; its learning rate is set before every step."""
-        optimiser = build_optimiser(self.recipe, self.method)
+        optimiser = build_optimiser(self.recipe, self.method, self.method.rates())
         if self._optimiser_state is not None:
             optimiser.load_state_dict(self._optimiser_state)
         return optimiser
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move the crops; the rest of a batch stays where it is."""
-        return replace(batch, wave=batch.wave.to(device, non_blocking=True), index=batch.index.to(device))
+        text = None if batch.text is None else batch.text.to(device)
+        return replace(batch, wave=batch.wave.to(device, non_blocking=True), index=batch.index.to(device), text=text)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout for this batch, set the learning rate, and announce a new epoch to the method."""
@@ -92,22 +101,47 @@ class Learner(LightningModule):
         per_epoch = self.batches_per_epoch / self.recipe.training.accumulate
         factor = lr_factor(self.recipe, self.step, self.steps, per_epoch)
         assert self.recipe.optimiser.lr != "auto"
-        set_lr(self._optimiser(), self.recipe.optimiser.lr * factor)
+        set_lr(self._optimiser(), self.recipe.optimiser.lr, factor)
         if batch.step % self.batches_per_epoch == 0:
-            self.method.before_epoch(self.at)
+            self.method.before_epoch(self.at, self.embed_all)
 
     @torch.no_grad()
     def make_views(self, batch: Batch) -> list[Tensor]:
-        """Crops (V * N, S) to V spectrogram batches (N, 1, F, T)."""
-        count = self.method.views.value
-        draw = Draw(torch_stream(self.device, self.recipe.seed, "views", batch.step, self.global_rank), views=count)
+        """Crops (V * N, S) to what the method's `ViewPlan` asks for."""
+        plan, n = self.method.plan, len(batch.index)
+        full, seen = plan.views * n, (plan.views + plan.short) * n
+        generator = torch_stream(self.device, self.recipe.seed, "views", batch.step, self.global_rank)
+        draw = Draw(generator, views=plan.views + plan.short)
         with torch.autocast(self.device.type, enabled=False):
-            wave = self.views.waveform(batch.wave, draw)  # type: ignore[operator]
-            spectrogram: Tensor = self.views.spectrogram(self.frontend(wave, centre=False), draw)  # type: ignore[operator]
-        return [view.contiguous(memory_format=torch.channels_last) for view in spectrogram.chunk(count)]
+            wave = self.views.waveform(batch.wave, replace(draw, views=plan.crops))  # type: ignore[operator]
+            whole: Tensor = self.views.spectrogram(self.frontend(wave[:seen], centre=False), draw)  # type: ignore[operator]
+            views = list(torch.split(whole[:full], n))
+            if plan.short:
+                views += torch.split(self.views.short(whole[full:], plan.short_share, draw), n)  # type: ignore[operator]
+        views = [view.contiguous(memory_format=torch.channels_last) for view in views]
+        views += [part[:, None, None] for part in torch.split(wave[seen:], n)] if plan.waveforms else []
+        if plan.text:
+            assert batch.text is not None, "a paired recipe on unpaired data is refused before training"
+            views.append(batch.text)
+        return views
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch.
+    @torch.no_grad()
+    def embed_all(self, f: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """`methods.base.Embed`: f of the middle crop of every readable clip."""
+        modes = {module: module.training for module in self.method.modules()}
+        self.method.eval()
+        values, index = [], []
+        for crops, kept in self.middle_crops():
+            spectrogram = self.normalise(crops.to(self.device)).contiguous(memory_format=torch.channels_last)
+            with self.trainer.precision_plugin.forward_context():
+                values.append(f(spectrogram).float())
+            index += kept
+        for module, mode in modes.items():
+            module.training = mode
+        return torch.cat(values), torch.tensor(index, device=self.device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss of one batch, and what else the method wants logged.
 
         Raises:
             TrainingDiverged: the loss is not finite; the weights are as they were before this batch.
@@ -123,7 +157,7 @@ class Learner(LightningModule):
         loss = losses["loss"]
         if not torch.isfinite(loss):
             raise TrainingDiverged(self.step, str(loss.item()), batch.index.tolist())
-        return loss
+        return {"loss": loss} | {name: value.detach() for name, value in losses.items() if name != "loss"}
 
     def optimizer_step(
         self,

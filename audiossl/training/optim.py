@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from audiossl.methods.base import Rate
 from audiossl.recipe.schema import Recipe
 from audiossl.recipe.training import AdamWConfig, CosineConfig, LarsConfig, MultistepConfig, SgdConfig
 
@@ -52,20 +53,31 @@ class Lars(Optimizer):
         p.add_(buffer, alpha=-group["lr"])
 
 
-def parameter_groups(module: nn.Module, weight_decay: float, decay_all: bool) -> list[dict[str, Any]]:
-    """Weights decay; biases and norm parameters (fewer than two dimensions) do not, unless `decay_all`."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    decays = [p for p in parameters if decay_all or p.dim() > 1]
-    others = [p for p in parameters if not (decay_all or p.dim() > 1)]
-    groups = [{"params": decays, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def parameter_groups(
+    module: nn.Module, weight_decay: float, decay_all: bool, rates: Sequence[Rate] = ()
+) -> list[dict[str, Any]]:
+    """Weights decay; biases and norm parameters (fewer than two dimensions) do not, unless `decay_all`.
+
+    Every group also says by what its learning rate is multiplied (`factor`) and whether the schedule moves it
+    (`scheduled`): 1 and yes, but for the parameters of `rates`.
+    """
+    own = {id(p) for rate in rates for p in rate.parameters}
+    rest = Rate([p for p in module.parameters() if p.requires_grad and id(p) not in own])
+    groups = []
+    for rate in (rest, *rates):
+        for decays in (True, False):
+            parameters = [p for p in rate.parameters if (decay_all or p.dim() > 1) == decays]
+            decay = weight_decay if decays else 0.0
+            told = {"weight_decay": decay, "factor": rate.factor, "scheduled": rate.scheduled}
+            groups.append({"params": parameters, **told})
     return [group for group in groups if group["params"]]
 
 
-def build_optimiser(recipe: Recipe, module: nn.Module) -> Optimizer:
+def build_optimiser(recipe: Recipe, module: nn.Module, rates: Sequence[Rate] = ()) -> Optimizer:
     """The recipe's optimiser over the trainable parameters of `module`; its learning rate is no longer "auto"."""
     config = recipe.optimiser
     assert config.lr != "auto", "auto values are resolved before training"
-    groups = parameter_groups(module, config.weight_decay, config.decay_all)
+    groups = parameter_groups(module, config.weight_decay, config.decay_all, rates)
     if isinstance(config, SgdConfig):
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
     if isinstance(config, AdamWConfig):
@@ -89,7 +101,7 @@ def lr_factor(recipe: Recipe, step: int, steps: int, steps_per_epoch: float) -> 
     return 1.0
 
 
-def set_lr(optimiser: Optimizer, lr: float) -> None:
-    """Set the learning rate of every group."""
+def set_lr(optimiser: Optimizer, lr: float, factor: float) -> None:
+    """Set the learning rate of every group: `lr` times the group's own factor, times `factor` if it is scheduled."""
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["factor"] * (factor if group["scheduled"] else 1.0)

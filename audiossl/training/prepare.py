@@ -11,15 +11,14 @@ import torch
 
 from audiossl.audio.frontend import FrontEnd
 from audiossl.bundle.bundle import Statistics
-from audiossl.data.batches import Plan, centre_crops
+from audiossl.data.batches import Plan, centre_crops, middle_crops
 from audiossl.data.decoded import DecodedStore, FileSource
 from audiossl.data.items import Items
 from audiossl.data.manifest import load_items
 from audiossl.data.splits import group_numbers
 from audiossl.devices import choose_device, cores, multiplies_bf16
 from audiossl.errors import AudioError
-from audiossl.methods.base import Method
-from audiossl.methods.build import METHODS, build_method
+from audiossl.methods.build import build_method, view_plan
 from audiossl.modality import modality_of
 from audiossl.progress import Progress
 from audiossl.recipe.auto import Facts, Resolved, resolve, steps_per_epoch, total_steps
@@ -65,8 +64,7 @@ def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]
 def find_items(recipe: Recipe) -> Items:
     """The clips that `recipe` trains on (raises `DataError`)."""
     root = None if recipe.data.root is None else Path(recipe.data.root)
-    items = load_items(recipe.data.manifest, root)
-    return items if recipe.data.splits is None else items.where(splits=recipe.data.splits)
+    return load_items(recipe.data.manifest, root).where(splits=recipe.data.splits, folds=recipe.data.folds)
 
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
@@ -82,7 +80,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     modality = modality_of(recipe)
     frontend = modality.build_frontend(recipe.frontend)
     source = open_clips(clip_reader(items, recipe, modality, frontend), recipe, progress)
-    plan = make_plan(recipe, source, frontend, views=METHODS[type(recipe.method)].views.value)
+    plan = make_plan(recipe, source, frontend, views=view_plan(recipe.method).crops)
     return Prepared(recipe, resolved, items, frontend, source, plan, total_steps(recipe, len(plan.indices)))
 
 
@@ -92,9 +90,11 @@ def make_learner(prepared: Prepared, statistics: Statistics, first_step: int = 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(recipe.seed, "weights"))
         encoder = modality.build_encoder(recipe.encoder, recipe.frontend.n_mels)
-        method: Method[Any] = build_method(recipe.method, encoder, encoder.embedding_dim, len(prepared.plan.indices))
+        partner = getattr(recipe.method, "partner", None)
+        second = None if partner is None else modality.build_encoder(partner, recipe.frontend.n_mels)
+        method = build_method(recipe.method, encoder, encoder.embedding_dim, len(prepared.items), second)
     views = modality.build_views(recipe, statistics)
-    method.encoder.to(memory_format=torch.channels_last)
+    method.to(memory_format=torch.channels_last)
     return Learner(
         recipe,
         method,
@@ -103,10 +103,12 @@ def make_learner(prepared: Prepared, statistics: Statistics, first_step: int = 0
         steps=prepared.steps,
         batches_per_epoch=prepared.plan.batches_per_epoch,
         first_step=first_step,
+        normalise=lambda crops: statistics.normalise(prepared.frontend(crops, centre=False)),
+        middle_crops=lambda: middle_crops(prepared.source, prepared.plan),
     )
 
 
-def make_monitor(prepared: Prepared, statistics: Statistics, say: Callable[[str], None]) -> Monitor:
+def make_monitor(prepared: Prepared, say: Callable[[str], None]) -> Monitor:
     """The monitor over a drawn set of clips; their labels, if any, are seen by it alone."""
     recipe, plan = prepared.recipe, prepared.plan
     chosen = plan.indices
@@ -119,7 +121,6 @@ def make_monitor(prepared: Prepared, statistics: Statistics, say: Callable[[str]
         crops,
         labels,
         groups,
-        lambda crops: statistics.normalise(prepared.frontend(crops, centre=False)),
         warn=say,
     )
 

@@ -125,7 +125,7 @@ def _train(prepared: Prepared, folder: RunFolder, progress: Progress, say: Say) 
     if state is not None:
         learner.restore(state)
     checkpointer = Checkpointer(folder.checkpoints, recipe.training, {"statistics": asdict(statistics)})
-    monitor = make_monitor(prepared, statistics, say)
+    monitor = make_monitor(prepared, say)
     if done < steps:
         bar = Bar(progress, recipe.training.batch_size * recipe.training.accumulate)
         _fit(prepared, learner, folder, [checkpointer, monitor, bar], done)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from audiossl.methods.base import At, Method
 from audiossl.methods.build import METHODS, build_method
 from audiossl.recipe.methods import BarlowTwinsConfig, MethodConfig, SimClrConfig
+from tests.methods.cases import CASES
 
 N, DIM = 8, 6
 AT = At(step=0, steps=10, epoch=0.0)
@@ -44,7 +45,7 @@ def two_views() -> list[Tensor]:
 
 def test_every_method_of_the_recipe_is_tried_here():
     union = get_args(get_args(MethodConfig)[0])
-    assert set(union) == set(METHODS) == {type(config) for config in CONFIGS}
+    assert set(union) == set(METHODS) == {type(case.config) for case in CASES}
 
 
 @every_method

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from audiossl.methods.build import build_method
 from audiossl.methods.contrastive import SimClr
-from audiossl.recipe.methods import BarlowTwinsConfig, SimClrConfig
+from audiossl.recipe.methods import SimClrConfig
 from tests.methods import toy
-
-CONFIGS = [SimClrConfig(head="64 bn relu 32"), BarlowTwinsConfig(head="64 bn relu 64")]
+from tests.methods.case import Case
+from tests.methods.cases import CASES
 
 
 class PositivesOnly(SimClr):
@@ -22,27 +23,26 @@ class PositivesOnly(SimClr):
         return {"loss": -F.cosine_similarity(z1, z2).mean()}
 
 
-@pytest.fixture(scope="module")
-def untrained() -> toy.Outcome:
+CONTROLS = [
+    pytest.param(Case(SimClrConfig(head="32")), PositivesOnly, id="positives only"),
+]
+
+
+@lru_cache
+def untrained(world: str) -> toy.Outcome:
     torch.manual_seed(0)
-    return toy.outcome(toy.encoder(), torch.Generator().manual_seed(0))
+    place = toy.WORLDS[world]
+    return toy.outcome(place, place.encoder(), torch.Generator().manual_seed(0))
 
 
-def build(config, control=None):
-    torch.manual_seed(0)
-    if control is None:
-        return build_method(config, toy.encoder(), toy.DIM, 1000)
-    return control(config.model_copy(update={"head": "32"}), toy.encoder(), toy.DIM, 1000)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_method_learns_and_stays_spread(case):
+    seen = toy.train(case.place, case.build(), lr=case.lr)
+    assert seen.healthy(untrained(case.world), case.gain), (seen, untrained(case.world))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
-def test_method_learns_and_stays_spread(config, untrained):
-    seen = toy.train(build(config))
-    assert seen.healthy(untrained), (seen, untrained)
-
-
-@pytest.mark.parametrize(("config", "control"), [(CONFIGS[0], PositivesOnly)], ids=["positives only"])
-def test_broken_control_is_caught(config, control, untrained):
-    seen = toy.train(build(config, control))
-    assert not seen.healthy(untrained), (seen, untrained)
-    assert seen.rank < 8 or seen.std < 0.5, (seen, untrained)
+@pytest.mark.parametrize(("case", "control"), CONTROLS)
+def test_broken_control_is_caught(case, control):
+    seen = toy.train(case.place, case.build(control=control), lr=case.lr)
+    assert not seen.healthy(untrained(case.world)), (seen, untrained(case.world))
+    assert seen.rank < 8 or seen.std < 0.5, (seen, untrained(case.world))

@@ -1,23 +1,26 @@
-"""A world small enough to see a method learn or collapse in a second: 16 Gaussian clusters in 32 dimensions.
+"""Worlds small enough to see a method learn or collapse in a second.
 
-Half of the dimensions carry the cluster; the other half is loud noise that a view draws anew, so that an untrained
-encoder's neighbours are often wrong and invariance to the views is worth learning.
+The world of vectors: 16 Gaussian clusters in 32 dimensions. Half of the dimensions carry the cluster; the other half
+is loud noise that a view draws anew, so that an untrained encoder's neighbours are often wrong and invariance to the
+views is worth learning. Other worlds have the same methods.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from audiossl.methods.base import At, Method
+from audiossl.methods.base import At, Method, ViewPlan
 from audiossl.training.monitors import effective_rank, knn_accuracy, scaled_std
+from audiossl.training.optim import parameter_groups, set_lr
 
-DIM = 32
 CLUSTERS = 16
-STEPS = 200
+ITEMS = 1024
 BATCH = 128
+STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -26,47 +29,84 @@ class Outcome:
     std: float
     rank: float
 
-    def healthy(self, untrained: Outcome) -> bool:
-        return self.knn >= untrained.knn + 0.2 and self.rank >= 8 and self.std >= 0.5
+    def healthy(self, untrained: Outcome, gain: float = 0.2) -> bool:
+        return self.knn >= untrained.knn + gain and self.rank >= 8 and self.std >= 0.5
 
 
-def encoder() -> nn.Module:
-    return nn.Sequential(nn.Linear(DIM, 128), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, DIM))
+class World:
+    """The world of vectors, and what other worlds may replace."""
+
+    dim = 32
+    """Of the embedding."""
+
+    def encoder(self) -> nn.Module:
+        return nn.Sequential(nn.Linear(32, 128), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, self.dim))
+
+    def partner(self) -> nn.Module | None:
+        """The second encoder, with an `embedding_dim`, for methods that want one."""
+        return None
+
+    def items(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What n clips are, without any view's noise (n, ...), and their clusters (n,)."""
+        centres = torch.randn(CLUSTERS, 16, generator=torch.Generator().manual_seed(0))
+        labels = torch.randint(CLUSTERS, (n,), generator=generator)
+        return centres[labels] + 0.5 * torch.randn(n, 16, generator=generator), labels
+
+    def view(self, items: Tensor, generator: torch.Generator) -> Tensor:
+        """One view of each clip: what the encoder takes."""
+        jitter = 0.3 * torch.randn(items.shape, generator=generator)
+        nuisance = 2.0 * torch.randn(items.shape, generator=generator)
+        return torch.cat([items + jitter, nuisance], dim=1)
+
+    def views(self, plan: ViewPlan, items: Tensor, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """What `plan` asks for; here a short view is no different from a whole one."""
+        assert not plan.waveforms
+        assert not plan.text
+        return [self.view(items, generator) for _ in range(plan.views + plan.short)]
+
+    def build(self, config: Any, n_items: int, make: Any) -> Method[Any]:
+        """The method with weights that are always the same."""
+        torch.manual_seed(0)
+        return make(config, self.encoder(), self.dim, n_items, self.partner())
 
 
-def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    centres = torch.randn(CLUSTERS, DIM // 2, generator=torch.Generator().manual_seed(0))
-    labels = torch.randint(CLUSTERS, (n,), generator=generator)
-    signal = centres[labels] + 0.5 * torch.randn(n, DIM // 2, generator=generator)
-    return signal, labels
+WORLDS: dict[str, World] = {"vectors": World()}
 
 
-def view(signal: Tensor, generator: torch.Generator) -> Tensor:
-    jitter = 0.3 * torch.randn(signal.shape, generator=generator)
-    nuisance = 2.0 * torch.randn(signal.shape, generator=generator)
-    return torch.cat([signal + jitter, nuisance], dim=1)
-
-
-def outcome(model: nn.Module, generator: torch.Generator) -> Outcome:
-    signal, labels = draw(1000, generator)
+def outcome(world: World, model: nn.Module, generator: torch.Generator) -> Outcome:
+    """How well 1,000 new clips cluster."""
+    items, labels = world.items(1000, generator)
     model.eval()
     with torch.no_grad():
-        z = model(view(signal, generator))
+        z = model(world.view(items, generator))
     return Outcome(knn_accuracy(z, labels, torch.arange(1000), 10), scaled_std(z), effective_rank(z))
 
 
-def train(method: Method, seed: int = 0) -> Outcome:
-    """The outcome of 200 steps of `method`, whose encoder is `encoder()`."""
+def train(world: World, method: Method[Any], lr: float = 2e-3, steps: int = STEPS, seed: int = 0) -> Outcome:
+    """The outcome of `steps` steps of Adam over the same ITEMS clips, views always new."""
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam([p for p in method.parameters() if p.requires_grad], lr=2e-3)
+    items, labels = world.items(ITEMS, generator)
+    optimiser = torch.optim.Adam(parameter_groups(method, 0.0, False, method.rates()), lr=lr)
     method.train()
-    for step in range(STEPS):
-        signal, _ = draw(BATCH, generator)
-        views = [view(signal, generator) for _ in range(method.views.value)]
-        at = At(step, STEPS, step / 8)
-        losses = method.loss(views, torch.arange(BATCH), at)
+
+    def embed(f: Any) -> tuple[Tensor, Tensor]:
+        method.eval()
+        with torch.no_grad():
+            values = f(world.view(items, torch.Generator().manual_seed(1)))
+        method.train()
+        return values, torch.arange(ITEMS)
+
+    for step in range(steps):
+        at = At(step, steps, step * BATCH / ITEMS)
+        place = step * BATCH % ITEMS
+        if place == 0:
+            order = torch.randperm(ITEMS, generator=generator)
+            method.before_epoch(at, embed)
+        index = order[place : place + BATCH]
+        set_lr(optimiser, lr, 1.0)
+        losses = method.loss(world.views(method.plan, items[index], labels[index], generator), index, at)
         optimiser.zero_grad()
         losses["loss"].backward()
         optimiser.step()
         method.after_step(at)
-    return outcome(method.encoder, generator)
+    return outcome(world, method.encoder, generator)

@@ -100,6 +100,13 @@ class Views(nn.Module):
         super().__init__()
         self.waveform, self.spectrogram = waveform, spectrogram
 
+    def short(self, x_BCFT: Tensor, share: float, draw: Draw) -> Tensor:
+        """A stretch of `share` of the frames of every example, each at a place of its own: SwAV's small crops."""
+        frames = max(1, round(share * x_BCFT.shape[-1]))
+        first_B = draw.integers(0, x_BCFT.shape[-1] - frames, len(x_BCFT))
+        place_BT = first_B[:, None] + torch.arange(frames, device=x_BCFT.device)
+        return x_BCFT.take_along_dim(place_BT[:, None, None], dim=-1)
+
 
 def build_views(config: ViewsConfig, *, sample_rate: int, log: Log, statistics: Statistics | None) -> Views:
     """The modules of a recipe's views.

@@ -1,0 +1,47 @@
+"""Losses that compare a clip with the other clips of its batch, a queue or a bank.
+
+Shapes: N pairs, D embedding size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from audiossl.methods.losses.precision import full_precision
+
+ROWS_AT_ONCE = 2048
+"""NT-Xent computes its similarities in blocks of so many rows, and again in the backward pass: O(rows * N) memory."""
+
+
+@full_precision
+def ntxent(z1_ND: Tensor, z2_ND: Tensor, temperature: float) -> Tensor:
+    """NT-Xent, the loss of SimCLR (Chen et al. 2020) and of Fonseca et al. 2021.
+
+    The mean over 2N anchors of -log softmax of the partner's cosine similarity / temperature among the 2N - 1 other
+    embeddings. All embeddings equal gives log(2N - 1).
+
+    Args:
+        z1_ND: first view, not necessarily normalised.
+        z2_ND: second view.
+        temperature: divides the similarities; above 0.
+
+    Returns:
+        A scalar.
+    """
+    z = F.normalize(torch.cat([z1_ND, z2_ND]), dim=1)
+    rows, half = len(z), len(z1_ND)
+    partner = torch.arange(rows, device=z.device).roll(half)
+
+    def block(start: int, z: Tensor) -> Tensor:
+        logits = z[start : start + ROWS_AT_ONCE] @ z.T / temperature
+        own = torch.arange(start, start + len(logits), device=z.device)
+        logits = logits.masked_fill(F.one_hot(own, rows).bool(), -torch.inf)
+        return F.cross_entropy(logits, partner[own], reduction="sum")
+
+    if rows <= ROWS_AT_ONCE:
+        return block(0, z) / rows
+    sums = [checkpoint(block, start, z, use_reentrant=False) for start in range(0, rows, ROWS_AT_ONCE)]
+    return torch.stack(sums).sum() / rows

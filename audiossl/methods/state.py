@@ -1,0 +1,95 @@
+"""What a method remembers from step to step: a teacher, a queue, a bank. All in buffers, float32, wrap-safe.
+
+Shapes: K rows of a queue, D embedding size, N items of the data set.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiossl.methods.base import At
+
+
+def ema_momentum(base: float, final: float, at: At) -> float:
+    """From `base` at the first step to `final` at the last, along half a cosine (BYOL, Grill et al. 2020)."""
+    return final - (final - base) * (math.cos(math.pi * at.progress) + 1) / 2
+
+
+class Teacher(nn.Module):
+    """An exponential moving average of a student's parameters, without gradient (Tarvainen and Valpola 2017).
+
+    It starts as a copy. Its BatchNorm sees its own batches: buffers are not averaged.
+    """
+
+    def __init__(self, student: nn.Module) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(student).requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, *args: Any) -> Any:
+        """The teacher's output, without gradient."""
+        return self.module(*args)
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, momentum: float) -> None:
+        """Set teacher <- momentum * teacher + (1 - momentum) * student, outside autocast and in float32."""
+        torch._foreach_lerp_(
+            list(self.module.parameters()), [p.detach() for p in student.parameters()], weight=1 - momentum
+        )
+
+
+class Queue(nn.Module):
+    """The last K normalised embeddings, first in first out (MoCo, He et al. 2020); at the start, random directions."""
+
+    rows: Tensor
+    pushed: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("rows", F.normalize(torch.randn(size, dim), dim=1))
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def full(self) -> bool:
+        """Whether every row has been pushed."""
+        return int(self.pushed) >= len(self.rows)
+
+    @torch.no_grad()
+    def push(self, z_ND: Tensor) -> None:
+        """Replace the oldest rows by `z_ND`, of which the last K are kept.
+
+        The rows that a loss has used stay as they were, so its backward pass may come later.
+        """
+        skipped = max(0, len(z_ND) - len(self.rows))
+        latest = z_ND[skipped:].to(self.rows.dtype)
+        slots = (self.pushed + skipped + torch.arange(len(latest), device=self.rows.device)) % len(self.rows)
+        self.rows = self.rows.index_copy(0, slots, latest)
+        self.pushed += len(z_ND)
+
+
+class Bank(nn.Module):
+    """One row for every item of the data set, and whether it was ever written."""
+
+    rows: Tensor
+    filled: Tensor
+
+    def __init__(self, n_items: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("rows", F.normalize(torch.randn(n_items, dim), dim=1))
+        self.register_buffer("filled", torch.zeros(n_items, dtype=torch.bool))
+
+    @torch.no_grad()
+    def write(self, index_N: Tensor, z_ND: Tensor, momentum: float = 0.0) -> None:
+        """Set row <- normalised(momentum * row + (1 - momentum) * z), in place: not between a loss and its backward.
+
+        Of a clip that stands twice in `index_N`, either value may win; batches do not hold a clip twice.
+        """
+        mixed = momentum * self.rows[index_N] + (1 - momentum) * z_ND.to(self.rows.dtype)
+        self.rows[index_N] = F.normalize(mixed, dim=1)
+        self.filled[index_N] = True

@@ -1,0 +1,27 @@
+"""Every method as rows of the parametrised proofs, one file per family."""
+
+from __future__ import annotations
+
+from tests.methods.cases import (
+    clustering,
+    combined,
+    contrastive,
+    distance,
+    distillation,
+    generative,
+    pretext,
+    redundancy,
+    sequence,
+)
+
+CASES = [
+    *contrastive.CASES,
+    *sequence.CASES,
+    *distance.CASES,
+    *redundancy.CASES,
+    *distillation.CASES,
+    *clustering.CASES,
+    *pretext.CASES,
+    *generative.CASES,
+    *combined.CASES,
+]

@@ -1,0 +1,7 @@
+"""The cases of the family `clustering`."""
+
+from __future__ import annotations
+
+from tests.methods.case import Case
+
+CASES: list[Case] = []

@@ -1,0 +1,47 @@
+"""The records of losses.json: value and gradient of every loss by several libraries and by the reference formulas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+Groups = Mapping[str, Callable[..., Tensor]]
+"""First part of a record's group -> (params, *inputs) -> scalar."""
+
+
+def records(shared: Path) -> list[dict]:
+    return json.loads((shared / "reference/losses.json").read_text())["records"]
+
+
+def family(record: dict) -> str:
+    return record["group"].split("/")[0]
+
+
+def check(shared: Path, groups: Groups) -> int:
+    """Value and gradient of every record of `groups` in float64 and float32; gives the number of records met."""
+    arrays = np.load(shared / "reference/losses.npz")
+    chosen = [record for record in records(shared) if family(record) in groups]
+    for record in chosen:
+        # records of float32-only implementations agree no closer than their own arithmetic
+        only_float32 = record["value"] == record.get("value_f32")
+        for dtype, tolerance in ((torch.float64, 1e-5 if only_float32 else 1e-9), (torch.float32, 1e-5)):
+            inputs = [torch.tensor(arrays[f"in/{name}"], dtype=dtype, requires_grad=True) for name in record["inputs"]]
+            value = groups[family(record)](record["params"], *inputs)
+            if record["params"].get("eps"):
+                tolerance = max(tolerance, 1e-7)
+            assert value.item() == pytest.approx(record["value"], rel=tolerance, abs=2e-8), record["name"]
+            value.backward()
+            for name, tensor in zip(record["inputs"], inputs, strict=True):
+                expected = record["grad_norm"][name]
+                grad_tolerance = 1e-4 if dtype == torch.float32 or only_float32 else tolerance
+                assert tensor.grad.norm().item() == pytest.approx(expected, rel=grad_tolerance), record["name"]
+                if record.get("grad_in_npz") and dtype == torch.float64:
+                    reference = arrays[f"grad/{record['name']}/{name}"]
+                    assert np.abs(tensor.grad.numpy() - reference).max() <= 1e-9 * np.abs(reference).max()
+    return len(chosen)
