@@ -45,3 +45,22 @@ def ntxent(z1_ND: Tensor, z2_ND: Tensor, temperature: float) -> Tensor:
         return block(0, z) / rows
     sums = [checkpoint(block, start, z, use_reentrant=False) for start in range(0, rows, ROWS_AT_ONCE)]
     return torch.stack(sums).sum() / rows
+
+
+@full_precision
+def info_nce(anchor_ND: Tensor, candidate_MD: Tensor, temperature: float | Tensor) -> Tensor:
+    """One-way InfoNCE (van den Oord et al. 2018) with the other clips of the batch as negatives.
+
+    The mean over anchors of -log softmax of the similarity with the candidate of the same row among all M candidates.
+    All embeddings equal gives log M.
+
+    Args:
+        anchor_ND: not necessarily normalised.
+        candidate_MD: row n belongs to anchor n; rows beyond N are negatives only.
+        temperature: divides the cosine similarities; above 0. A tensor where it is learnt.
+
+    Returns:
+        A scalar.
+    """
+    logits_NM = F.normalize(anchor_ND, dim=1) @ F.normalize(candidate_MD, dim=1).T / temperature
+    return F.cross_entropy(logits_NM, torch.arange(len(anchor_ND), device=logits_NM.device))

@@ -10,15 +10,18 @@ import torch
 from torch.nn import functional as F
 
 from audiossl.methods.losses import contrastive
-from audiossl.methods.losses.contrastive import ntxent
+from audiossl.methods.losses.contrastive import info_nce, ntxent
 from tests.methods.losses.reference import check
 
-GROUPS = {"ntxent": lambda params, a, b: ntxent(a, b, params["temperature"])}
+GROUPS = {
+    "ntxent": lambda params, a, b: ntxent(a, b, params["temperature"]),
+    "infonce_oneway": lambda params, a, b: info_nce(a, b, params["temperature"]),
+}
 
 
 @pytest.mark.shared
 def test_every_reference_value_and_gradient_is_met(shared):
-    assert check(shared, GROUPS) == 56
+    assert check(shared, GROUPS) == 72
 
 
 @pytest.mark.shared
@@ -96,7 +99,21 @@ def test_autocast_does_not_lower_the_precision():
     assert inside == ntxent(z1, z2, 0.05)
 
 
-@pytest.mark.parametrize("loss", [lambda a, b: ntxent(a, b, 0.3)])
+@pytest.mark.parametrize("loss", [lambda a, b: ntxent(a, b, 0.3), lambda a, b: info_nce(a, b, 0.3)])
 def test_gradients_are_those_of_finite_differences(loss):
     z1, z2 = torch.randn(2, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(10))
     assert torch.autograd.gradcheck(loss, (z1.requires_grad_(), z2.requires_grad_()))
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.2, 1.0])
+def test_info_nce_of_equal_embeddings_is_log_of_the_candidates(temperature):
+    assert info_nce(torch.ones(8, 16), torch.ones(24, 16), temperature).item() == pytest.approx(math.log(24), abs=1e-5)
+
+
+def test_info_nce_equals_a_slow_loop_with_further_negatives():
+    anchors, candidates = torch.randn(5, 4, dtype=torch.float64), torch.randn(9, 4, dtype=torch.float64)
+    total = 0.0
+    for n, anchor in enumerate(anchors):
+        scores = [float(F.cosine_similarity(anchor, one, dim=0)) / 0.3 for one in candidates]
+        total -= math.log(math.exp(scores[n]) / sum(map(math.exp, scores)))
+    assert info_nce(anchors, candidates, 0.3).item() == pytest.approx(total / 5, rel=1e-12)
