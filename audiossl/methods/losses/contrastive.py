@@ -64,3 +64,20 @@ def info_nce(anchor_ND: Tensor, candidate_MD: Tensor, temperature: float | Tenso
     """
     logits_NM = F.normalize(anchor_ND, dim=1) @ F.normalize(candidate_MD, dim=1).T / temperature
     return F.cross_entropy(logits_NM, torch.arange(len(anchor_ND), device=logits_NM.device))
+
+
+@full_precision
+def symmetric_info_nce(a_ND: Tensor, b_ND: Tensor, temperature: float | Tensor) -> Tensor:
+    """The loss of CLIP (Radford et al. 2021): the mean of InfoNCE from a to b and from b to a.
+
+    All embeddings equal gives log N.
+
+    Args:
+        a_ND: one side of the pairs, not necessarily normalised.
+        b_ND: the other side; row n belongs to row n of `a_ND`.
+        temperature: divides the cosine similarities; above 0. A tensor where it is learnt.
+
+    Returns:
+        A scalar.
+    """
+    return (info_nce(a_ND, b_ND, temperature) + info_nce(b_ND, a_ND, temperature)) / 2

@@ -10,18 +10,19 @@ import torch
 from torch.nn import functional as F
 
 from audiossl.methods.losses import contrastive
-from audiossl.methods.losses.contrastive import info_nce, ntxent
+from audiossl.methods.losses.contrastive import info_nce, ntxent, symmetric_info_nce
 from tests.methods.losses.reference import check
 
 GROUPS = {
     "ntxent": lambda params, a, b: ntxent(a, b, params["temperature"]),
     "infonce_oneway": lambda params, a, b: info_nce(a, b, params["temperature"]),
+    "clip": lambda params, a, b: symmetric_info_nce(a, b, params["temperature"]),
 }
 
 
 @pytest.mark.shared
 def test_every_reference_value_and_gradient_is_met(shared):
-    assert check(shared, GROUPS) == 72
+    assert check(shared, GROUPS) == 81
 
 
 @pytest.mark.shared
@@ -117,3 +118,23 @@ def test_info_nce_equals_a_slow_loop_with_further_negatives():
         scores = [float(F.cosine_similarity(anchor, one, dim=0)) / 0.3 for one in candidates]
         total -= math.log(math.exp(scores[n]) / sum(map(math.exp, scores)))
     assert info_nce(anchors, candidates, 0.3).item() == pytest.approx(total / 5, rel=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.2, 1.0])
+def test_symmetric_info_nce_of_equal_embeddings_is_log_of_the_pairs(temperature):
+    z = torch.ones(8, 16)
+    assert symmetric_info_nce(z, z, temperature).item() == pytest.approx(math.log(8), abs=1e-5)
+
+
+def test_symmetric_info_nce_does_not_care_which_side_comes_first():
+    a, b = torch.randn(2, 8, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(11))
+    assert symmetric_info_nce(a, b, 0.2).item() == pytest.approx(symmetric_info_nce(b, a, 0.2).item(), rel=1e-12)
+    assert symmetric_info_nce(a, b, 0.2).item() != pytest.approx(info_nce(a, b, 0.2).item(), rel=1e-3)
+
+
+def test_a_learnt_temperature_gets_a_gradient():
+    a, b = torch.randn(2, 8, 4, generator=torch.Generator().manual_seed(12))
+    temperature = torch.tensor(0.2, requires_grad=True)
+    symmetric_info_nce(a, b, temperature).backward()
+    assert temperature.grad is not None
+    assert temperature.grad.abs() > 1e-3
