@@ -1,0 +1,59 @@
+"""The world of pictures: 16 bent strokes, never symmetric, each seen a little shifted under noise and a gradient.
+
+A stroke is a line through four points. To say how a picture was turned, mirrored, or cut and shuffled, one must know
+which stroke it is: noise and background look the same whichever way they are turned.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tests.methods.toy import CLUSTERS, WORLDS, World
+
+SIZE = 16
+POINTS = 4
+
+
+class Pictures(World):
+    """Pictures (N, 1, 16, 16) and a small convolutional encoder, which takes any size from 4 x 4."""
+
+    def encoder(self) -> nn.Module:
+        layers: list[nn.Module] = []
+        for channels_in, channels in ((1, 8), (8, 16), (16, 64)):
+            layers += [nn.Conv2d(channels_in, channels, 3, stride=2, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, self.dim))
+
+    def items(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Strokes (n, 1, 16, 16), each with its points a little elsewhere, and their classes (n,)."""
+        shapes = 1.6 * torch.rand(CLUSTERS, POINTS, 2, generator=torch.Generator().manual_seed(0)) - 0.8
+        labels = torch.randint(CLUSTERS, (n,), generator=generator)
+        return draw(shapes[labels] + 0.05 * torch.randn(n, POINTS, 2, generator=generator)), labels
+
+    def view(self, items: Tensor, generator: torch.Generator) -> Tensor:
+        """Moved by up to two pixels, louder or softer, on a gradient of any direction, under noise."""
+        n = len(items)
+        shift = torch.randint(-2, 3, (2, n, 1), generator=generator)
+        rows, columns = (torch.arange(SIZE) + shift) % SIZE
+        moved = items[torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
+        gain = 0.7 + 0.6 * torch.rand(n, 1, 1, 1, generator=generator)
+        axis = torch.linspace(-1, 1, SIZE)
+        slope = torch.randn(2, n, 1, 1, 1, generator=generator)
+        gradient = slope[0] * axis[:, None] + slope[1] * axis
+        return 2 * gain * moved + gradient + 0.5 * torch.randn(items.shape, generator=generator)
+
+
+def draw(points: Tensor) -> Tensor:
+    """Pictures (N, 1, 16, 16) of lines through `points` (N, P, 2), which lie between -1 and 1."""
+    axis = torch.linspace(-1, 1, SIZE)
+    pixels = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1).view(1, 1, -1, 2)
+    start, end = points[:, :-1, None], points[:, 1:, None]
+    along = ((pixels - start) * (end - start)).sum(-1) / ((end - start) ** 2).sum(-1).clamp(min=1e-6)
+    nearest = start + along.clamp(0, 1)[..., None] * (end - start)
+    distance = ((pixels - nearest) ** 2).sum(-1).amin(dim=1)
+    return torch.exp(-distance / 0.02).view(-1, 1, SIZE, SIZE)
+
+
+PICTURES = "pictures"
+"""Its name for a `Case`."""
+WORLDS[PICTURES] = Pictures()
