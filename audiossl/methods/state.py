@@ -1,5 +1,7 @@
 """What a method remembers from step to step: a teacher, a queue, a bank. All in buffers, float32, wrap-safe.
 
+Queue and bank put a new tensor in place of the old one: what a loss has used stays as it was until its backward pass.
+
 Shapes: K rows of a queue, D embedding size, N items of the data set.
 """
 
@@ -38,7 +40,10 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def update(self, student: nn.Module, momentum: float) -> None:
-        """Set teacher <- momentum * teacher + (1 - momentum) * student, outside autocast and in float32."""
+        """Set teacher <- momentum * teacher + (1 - momentum) * student.
+
+        Called outside autocast: with a momentum near 1 an update would vanish in the rounding of half precision.
+        """
         torch._foreach_lerp_(
             list(self.module.parameters()), [p.detach() for p in student.parameters()], weight=1 - momentum
         )
@@ -62,19 +67,19 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def push(self, z_ND: Tensor) -> None:
-        """Replace the oldest rows by `z_ND`, of which the last K are kept.
-
-        The rows that a loss has used stay as they were, so its backward pass may come later.
-        """
+        """Replace the oldest rows by those of `z_ND`, L2-normalised, of which the last K are kept."""
         skipped = max(0, len(z_ND) - len(self.rows))
-        latest = z_ND[skipped:].to(self.rows.dtype)
+        latest = F.normalize(z_ND[skipped:].to(self.rows.dtype), dim=1)
         slots = (self.pushed + skipped + torch.arange(len(latest), device=self.rows.device)) % len(self.rows)
         self.rows = self.rows.index_copy(0, slots, latest)
         self.pushed += len(z_ND)
 
 
 class Bank(nn.Module):
-    """One row for every item of the data set, and whether it was ever written."""
+    """One normalised row for every item of the data set, and whether it was ever written (Wu et al. 2018).
+
+    A row that was never written is a random direction.
+    """
 
     rows: Tensor
     filled: Tensor
@@ -86,10 +91,11 @@ class Bank(nn.Module):
 
     @torch.no_grad()
     def write(self, index_N: Tensor, z_ND: Tensor, momentum: float = 0.0) -> None:
-        """Set row <- normalised(momentum * row + (1 - momentum) * z), in place: not between a loss and its backward.
+        """Set row <- normalised(momentum * row + (1 - momentum) * normalised z) for the clips of `index_N`.
 
         Of a clip that stands twice in `index_N`, either value may win; batches do not hold a clip twice.
         """
-        mixed = momentum * self.rows[index_N] + (1 - momentum) * z_ND.to(self.rows.dtype)
-        self.rows[index_N] = F.normalize(mixed, dim=1)
-        self.filled[index_N] = True
+        latest = F.normalize(z_ND.to(self.rows.dtype), dim=1)
+        mixed = F.normalize(momentum * self.rows[index_N] + (1 - momentum) * latest, dim=1)
+        self.rows = self.rows.index_copy(0, index_N, mixed)
+        self.filled = self.filled.index_fill(0, index_N, True)

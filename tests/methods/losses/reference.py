@@ -24,7 +24,10 @@ def family(record: dict) -> str:
 
 
 def check(shared: Path, groups: Groups) -> int:
-    """Value and gradient of every record of `groups` in float64 and float32; gives the number of records met."""
+    """Value and gradient of every record of `groups` in float64 and float32; gives the number of records met.
+
+    An input without a gradient in the record is one that no gradient may reach.
+    """
     arrays = np.load(shared / "reference/losses.npz")
     chosen = [record for record in records(shared) if family(record) in groups]
     for record in chosen:
@@ -38,7 +41,10 @@ def check(shared: Path, groups: Groups) -> int:
             assert value.item() == pytest.approx(record["value"], rel=tolerance, abs=2e-8), record["name"]
             value.backward()
             for name, tensor in zip(record["inputs"], inputs, strict=True):
-                expected = record["grad_norm"][name]
+                expected = record["grad_norm"].get(name)
+                if expected is None:
+                    assert tensor.grad is None, (record["name"], name)
+                    continue
                 grad_tolerance = 1e-4 if dtype == torch.float32 or only_float32 else tolerance
                 assert tensor.grad.norm().item() == pytest.approx(expected, rel=grad_tolerance), record["name"]
                 if record.get("grad_in_npz") and dtype == torch.float64:
