@@ -38,6 +38,9 @@ PLAIN = {
 }
 """What a value must be, for each of pydantic's error types."""
 
+FEW = 12
+"""So many names are all told; of more, only the near one when there is one."""
+
 
 class Problem(NamedTuple):
     """One fault: the dotted path of the value, and what is wrong with it."""
@@ -105,7 +108,8 @@ def _problem(path: str, group: list[tuple[Any, Any, Any, ErrorDetails]]) -> Prob
         case "union_tag_invalid":
             names = [_name(kind) for kind in kinds]
             tag = error["ctx"]["tag"]
-            return Problem(f"{path}.name", f"unknown name {tag}{did_you_mean(tag, names)} (known: {', '.join(names)})")
+            near, known = did_you_mean(tag, names), f" (known: {', '.join(names)})"
+            return Problem(f"{path}.name", f"unknown name {tag}{near}{known if not near or len(names) <= FEW else ''}")
         case "union_tag_not_found":
             return Problem(path, f"has no name; write name: and one of {', '.join(map(_name, kinds))}")
         case "missing":

@@ -19,6 +19,7 @@ from audiossl_cli.demo import demo
 from audiossl_cli.doctor import doctor
 from audiossl_cli.embed import embed
 from audiossl_cli.evaluate import evaluate
+from audiossl_cli.methods import methods
 from audiossl_cli.pretrain import pretrain
 
 DEBUG = "--debug"
@@ -31,7 +32,7 @@ app = typer.Typer(
     suggest_commands=True,
     epilog="Words go to stderr, results to stdout. The same command again continues what was interrupted.",
 )
-for command in (pretrain, embed, evaluate, demo, doctor):
+for command in (pretrain, embed, evaluate, methods, demo, doctor):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(recipe.app, name="recipe")

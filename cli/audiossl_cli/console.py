@@ -58,6 +58,17 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 500).print(table)
 
 
+def emit_entry(name: str, text: str, more: Sequence[str] = ()) -> None:
+    """Print one entry of a list, to stdout: name, text, and further lines below it; in a pipe no line is wrapped."""
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else 10_000
+    emit(fill(text, width, initial_indent=f"  {name}  ", subsequent_indent="      ", break_on_hyphens=False))
+    for line in more:
+        emit(fill(line, width, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False))
+
+
 def progress() -> Progress:
     """A listener for long work: a bar on a terminal, otherwise a line every few seconds."""
     return Bar() if sys.stderr.isatty() else Lines()

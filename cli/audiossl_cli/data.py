@@ -130,6 +130,7 @@ def _lines(report: CheckReport) -> list[list[str]]:
         ["folds", _counts(report.folds)],
         ["splits", _counts(report.splits)],
         ["groups", f"{report.groups:,}"],
+        ["texts", f"{report.texts:,}"],
         ["against the manifest", _some(report.differing)],
     ]
     return rows

@@ -73,17 +73,24 @@ def check(
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the shipped recipes.
+    """List the shipped recipes by the family of their method.
 
     Example: audiossl recipe list --json
     """
-    from audiossl.recipe.load import list_recipes
+    from audiossl.recipe.load import list_recipes, load_recipe
 
-    shipped = list_recipes()
+    shipped = [(one, load_recipe(one.path).method) for one in list_recipes()]
     if as_json:
-        emit_json([{"name": one.name, "description": one.description, "path": str(one.path)} for one in shipped])
-    else:
-        emit_table(["recipe", "description"], [[one.name, one.description] for one in shipped])
+        emit_json(
+            [
+                {"name": one.name, "method": method.name, "description": one.description, "path": str(one.path)}
+                for one, method in shipped
+            ]
+        )
+        return
+    for family in sorted({method.family for _, method in shipped}):
+        members = [one for one, method in shipped if method.family == family]
+        emit_table([family, ""], [[one.name, one.description] for one in members])
 
 
 @app.command()

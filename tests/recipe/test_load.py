@@ -85,6 +85,8 @@ def test_three_faults_at_depth_three_come_in_file_order_with_their_lines(write):
             "optimiser: {name: adamm}",
             "optimiser.name: unknown name adamm; did you mean adamw? (known: sgd, adamw, lars)",
         ),
+        ("method: {name: simclr2}", "r.yaml:1: method.name: unknown name simclr2; did you mean simclr?"),
+        ("method: {name: zzz}", "method.name: unknown name zzz (known: simclr, "),
         ("views: {spectrogram: [{p: 1}]}", "views.spectrogram.0: has no name; write name: and one of normalise"),
         ("optimiser: {lr: -2}", 'optimiser.lr: must be more than 0 or "auto", not -2'),
         ("optimiser: {lr: .nan}", 'optimiser.lr: must be a finite number or "auto", not NaN'),
