@@ -6,7 +6,7 @@ Shapes: V views, N clips of a batch, S samples of a crop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from audiossl.data.decoded import ClipSource
+from audiossl.data.texts import text_rows
 from audiossl.errors import AudioError, DataError
 from audiossl.rng import numpy_stream
 
@@ -34,7 +35,7 @@ class Batch:
     failures: list[tuple[int, str]]
     """Clips that could not be read and are left out: (position, cause)."""
     text: Tensor | None = None
-    """(N, L) what the manifest says of each clip as UTF-8 bytes, 0 after the end; None where it says nothing."""
+    """(N, L) what the manifest says of each clip, see `text_rows`; None for a method that reads no text."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Plan:
     seed: int = 0
     rank: int = 0
     ranks: int = 1
+    text_bytes: int = 128
+    """L of `Batch.text`."""
 
     def __post_init__(self) -> None:
         if self.batch_size > len(self.indices):
@@ -91,10 +94,10 @@ def _order(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
 
 
 class CropBatches(Dataset[Batch]):
-    """Micro-batch number -> batch."""
+    """Micro-batch number -> batch; with the clips' `texts` where the method reads them."""
 
-    def __init__(self, source: ClipSource, plan: Plan) -> None:
-        self.source, self.plan = source, plan
+    def __init__(self, source: ClipSource, plan: Plan, texts: Sequence[str] | None = None) -> None:
+        self.source, self.plan, self.texts = source, plan, texts
 
     def __getitem__(self, step: int) -> Batch:
         plan = self.plan
@@ -110,7 +113,8 @@ class CropBatches(Dataset[Batch]):
             except AudioError as error:
                 failures.append((clip, error.cause))
         rows = wave[:, : len(kept)].reshape(-1, plan.crop_samples)
-        return Batch(step, torch.from_numpy(rows), torch.tensor(kept), failures)
+        text = None if self.texts is None else text_rows([self.texts[clip] for clip in kept], plan.text_bytes)
+        return Batch(step, torch.from_numpy(rows), torch.tensor(kept), failures, text)
 
 
 class Steps(Sampler[int]):
@@ -127,11 +131,18 @@ class Steps(Sampler[int]):
 
 
 def make_loader(
-    source: ClipSource, plan: Plan, first: int, last: int, *, workers: int = 0, pin_memory: bool = False
+    source: ClipSource,
+    plan: Plan,
+    first: int,
+    last: int,
+    *,
+    texts: Sequence[str] | None = None,
+    workers: int = 0,
+    pin_memory: bool = False,
 ) -> DataLoader[Batch]:
     """A loader of micro-batches `first` to `last`; the batches do not depend on `workers`."""
     return DataLoader(
-        CropBatches(source, plan),
+        CropBatches(source, plan, texts),
         batch_size=None,
         sampler=Steps(first, last),
         num_workers=workers,

@@ -53,6 +53,7 @@ class CheckReport:
         rates, channels, formats: how many files have each.
         classes, folds, splits: how many rows have each.
         groups: how many groups there are.
+        texts: how many rows have a text.
         differing: what the manifest expects and is not so.
     """
 
@@ -76,6 +77,7 @@ class CheckReport:
     folds: dict[int, int]
     splits: dict[str, int]
     groups: int
+    texts: int
     differing: list[str]
 
     @property
@@ -132,6 +134,7 @@ def check(listing: Listing, *, verify: bool = False, progress: Progress | None =
         folds=_counted(fold for fold in items.column("fold") if fold is not None),
         splits=_counted(split for split in items.column("split") if split is not None),
         groups=len({group for group in items.groups() if group is not None}),
+        texts=_texts(items),
         differing=list(_differing(items, listing.manifest.expect, labels)),
     )
 
@@ -205,11 +208,16 @@ def _counted(values: Iterator[_Value]) -> dict[_Value, int]:
     return dict(sorted(Counter(values).items()))
 
 
+def _texts(items: Items) -> int:
+    return sum(text is not None for text in items.column("text"))
+
+
 def _differing(items: Items, expect: Expect, labels: Counter[str]) -> Iterator[str]:
     counted = {
         "items": (expect.items, len(items)),
         "classes": (expect.classes, len(labels)),
         "groups": (expect.groups, len(set(items.groups()) - {None})),
+        "texts": (expect.texts, _texts(items)),
     }
     splits = Counter(items.column("split"))
     counted |= {f"split {name}": (wanted, splits[name]) for name, wanted in (expect.splits or {}).items()}

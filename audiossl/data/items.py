@@ -24,12 +24,16 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
         ("fold", pa.int32()),
         ("group", pa.string()),
+        ("text", pa.string()),
     ]
 )
 
 
 class Item(NamedTuple):
-    """One example. `path` is relative to the root, with `/`; start and end are seconds, or None for the whole file."""
+    """One example. `path` is relative to the root, with `/`; start and end are seconds, or None for the whole file.
+
+    `text` says in words what is heard.
+    """
 
     id: str
     path: str
@@ -39,6 +43,7 @@ class Item(NamedTuple):
     split: str | None = None
     fold: int | None = None
     group: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,11 @@ class Items:
         """SHA-256 over (id, path, start, end) in order: what is read, and in which order."""
         keys = zip(*(self.column(name) for name in ("id", "path", "start_s", "end_s")), strict=True)
         return _digest(json.dumps(key, ensure_ascii=False) for key in keys)
+
+    @property
+    def paired_fingerprint(self) -> str:
+        """SHA-256 over `fingerprint` and every row's text: what a method of sound and text reads."""
+        return _digest([self.fingerprint, *(json.dumps(text, ensure_ascii=False) for text in self.column("text"))])
 
     def _distinct(self, name: str) -> list[Any]:
         return sorted(value for value in self.table.column(name).unique().to_pylist() if value is not None)

@@ -209,6 +209,8 @@ def _own_table(path: Path) -> Manifest:
         fields["labels"] = {"column": "labels", "sep": ",;|"}
     if "split" in header:
         fields["split"] = {"column": "split", "map": _SPLIT_WORDS}
+    if "text" in header:
+        fields["text"] = {"template": "{text}"}
     fields |= {name: {"column": name} for name in ("fold", "group", "start_s", "end_s") if name in header}
     return _own(path.stem, fields)
 

@@ -86,6 +86,15 @@ class LabelsOf(ColumnOf):
     """Several labels are separated by any of these characters; one label when left out."""
 
 
+class TextOf(Config):
+    """What is heard in a record, in words: for methods that learn from sound and text."""
+
+    template: Template
+    """`{caption}` is the column of that name; `{labels}` are the row's own labels, separated by commas."""
+    spaces: str = ""
+    """Characters that stand for a space, e.g. `_`."""
+
+
 class Fields(Config):
     """Which text of a record becomes which column of the table."""
 
@@ -96,6 +105,7 @@ class Fields(Config):
     """A column, or one split for all rows of the source."""
     fold: ColumnOf | None = None
     group: ColumnOf | None = None
+    text: TextOf | None = None
     start_s: ColumnOf | None = None
     end_s: ColumnOf | None = None
     only: dict[str, str] | None = None
@@ -173,6 +183,8 @@ class Expect(Config):
     splits: dict[str, Count] | None = None
     folds: dict[str, Count] | None = None
     groups: Count | None = None
+    texts: Count | None = None
+    """Rows with a text."""
     crossing_groups: int = 0
     """Groups that the official folds cut apart."""
 

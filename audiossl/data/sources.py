@@ -22,6 +22,9 @@ from audiossl.errors import DataError
 SYNTH_TABLE = "metadata.csv"
 """The table that `audio.synth.make_sounds` writes last, so that it is there only when all sounds are."""
 
+LABELS = "labels"
+"""In the template of a text, the row's labels."""
+
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -144,15 +147,17 @@ def _item(values: dict[str, str], fields: Fields, splits: Collection[str]) -> It
     if end_s is not None and end_s <= (start_s or 0.0):
         raise RowFault(f"ends at {end_s:g} s, which is not after its start at {start_s or 0.0:g} s")
     times = "" if start_s is None and end_s is None else f"@{start_s or 0.0:g}-{'' if end_s is None else f'{end_s:g}'}"
+    labels = _labels(values, fields)
     return Item(
         id=_fill(fields.id, values) if fields.id else path + times,
         path=path,
         start_s=start_s,
         end_s=end_s,
-        labels=_labels(values, fields),
+        labels=labels,
         split=_split(values, fields, splits),
         fold=_fold(values, fields),
         group=_value(values, fields.group) or None,
+        text=_text(values, labels, fields) or None,
     )
 
 
@@ -167,6 +172,14 @@ def _labels(values: dict[str, str], fields: Fields) -> list[str]:
     if not labels:
         raise RowFault(f"has no label in column {fields.labels.column}; write one, or leave the whole column out")
     return labels
+
+
+def _text(values: dict[str, str], labels: list[str], fields: Fields) -> str:
+    """One line, without space around it; empty where the record says nothing."""
+    if fields.text is None:
+        return ""
+    words = _fill(fields.text.template, {**values, LABELS: ", ".join(labels)})
+    return " ".join(words.translate({ord(mark): " " for mark in fields.text.spaces}).split())
 
 
 def _split(values: dict[str, str], fields: Fields, splits: Collection[str]) -> str | None:
@@ -222,6 +235,8 @@ def _fill(template: str, values: dict[str, str]) -> str:
 def _wanted(source: CsvSource) -> set[str]:
     """The columns that a CSV source needs."""
     columns = set(_PLACE.findall(source.path)) | set(_PLACE.findall(source.id or "")) | set(source.only or {})
+    if source.text:
+        columns |= set(_PLACE.findall(source.text.template)) - {LABELS}
     given = (source.labels, source.split, source.fold, source.group, source.start_s, source.end_s)
     return columns | {field.column for field in given if isinstance(field, ColumnOf)}
 

@@ -116,14 +116,14 @@ class StoreWriter:
 
     def _clips(self) -> pa.Table:
         rows = [
-            (*item, *_met(done), len(done.embeddings), stamp.bytes, stamp.mtime_ns)
+            (*_described(item), *_met(done), len(done.embeddings), stamp.bytes, stamp.mtime_ns)
             for item, stamp, done in self._pending
         ]
         return self._table("clips", rows, np.stack([done.clip for _, _, done in self._pending]))
 
     def _windows(self) -> pa.Table:
         rows = [
-            (*item, start_s, end_s)
+            (*_described(item), start_s, end_s)
             for item, _, done in self._pending
             for start_s, end_s in zip(done.start_s.tolist(), done.end_s.tolist(), strict=True)
         ]
@@ -162,6 +162,11 @@ def refuse_others(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> 
             f"{folder} holds embeddings made otherwise ({'; '.join(differences)}); "
             "give another --out, or the same options"
         )
+
+
+def _described(item: Item) -> tuple[object, ...]:
+    """What the store keeps of an item: all but its text, which is for training."""
+    return item[:-1]
 
 
 def _met(done: Embedded) -> tuple[object, ...]:

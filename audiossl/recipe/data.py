@@ -28,5 +28,7 @@ class DataConfig(Config):
     """Decode every clip once into 16-bit PCM on disk. `auto`: when that takes at most 8 GB."""
     workers: Annotated[int, Field(ge=0)] | Auto = "auto"
     """Loader processes. `auto`: none with the cache, one per core without."""
+    text_bytes: Count = 128
+    """At most this many bytes of a text are read, cut between characters; only a method that learns from texts does."""
     statistics_items: Count = 10_000
     """At most this many clips are measured for the mean and deviation of `normalise`."""

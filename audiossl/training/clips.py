@@ -110,6 +110,7 @@ def make_plan(recipe: Recipe, source: ClipSource, frontend: FrontEnd, views: int
         views=views,
         independent=recipe.data.crops == "independent",
         seed=recipe.seed,
+        text_bytes=recipe.data.text_bytes,
     )
 
 

@@ -17,7 +17,7 @@ from audiossl.data.items import Items
 from audiossl.data.manifest import load_items
 from audiossl.data.splits import group_numbers
 from audiossl.devices import choose_device, cores, multiplies_bf16
-from audiossl.errors import AudioError
+from audiossl.errors import AudioError, RecipeError
 from audiossl.methods.build import build_method, view_plan
 from audiossl.modality import modality_of
 from audiossl.progress import Progress
@@ -43,6 +43,13 @@ class Prepared:
     source: DecodedStore | FileSource
     plan: Plan
     steps: int
+    texts: list[str] | None = None
+    """What is said of each item, for a method that reads it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what the run reads, and in which order."""
+        return self.items.fingerprint if self.texts is None else self.items.paired_fingerprint
 
 
 def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]]:
@@ -67,6 +74,26 @@ def find_items(recipe: Recipe) -> Items:
     return load_items(recipe.data.manifest, root).where(splits=recipe.data.splits, folds=recipe.data.folds)
 
 
+def paired_texts(recipe: Recipe, items: Items) -> list[str] | None:
+    """What is said of each item, where the method learns from that; None where it does not.
+
+    Raises:
+        RecipeError: the method needs a text for every clip, and some clip has none.
+    """
+    if not view_plan(recipe.method).text:
+        return None
+    texts: list[str | None] = items.column("text")
+    told = [text for text in texts if text is not None]
+    if len(told) == len(texts):
+        return told
+    missing = f"{len(texts) - len(told):,} of {len(texts):,} clips of {items.name} have none"
+    first = items.column("path")[texts.index(None)]
+    raise RecipeError(
+        f"method {recipe.method.name} needs a text for every clip, and {missing} (the first: {first}); give the "
+        f"table a column text, give the manifest a field text, or choose another method"
+    )
+
+
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     """Find the data, resolve "auto", decode what is to be decoded, plan the batches.
 
@@ -75,13 +102,14 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         RecipeError: a batch is larger than the data.
     """
     items = find_items(recipe)
+    texts = paired_texts(recipe, items)
     steps_per_epoch(recipe, len(items))
     recipe, resolved = resolve_recipe(recipe, items)
     modality = modality_of(recipe)
     frontend = modality.build_frontend(recipe.frontend)
     source = open_clips(clip_reader(items, recipe, modality, frontend), recipe, progress)
     plan = make_plan(recipe, source, frontend, views=view_plan(recipe.method).crops)
-    return Prepared(recipe, resolved, items, frontend, source, plan, total_steps(recipe, len(plan.indices)))
+    return Prepared(recipe, resolved, items, frontend, source, plan, total_steps(recipe, len(plan.indices)), texts)
 
 
 def make_learner(prepared: Prepared, statistics: Statistics, first_step: int = 0) -> Learner:

@@ -95,7 +95,7 @@ def pretrain(
         with FileLock(out.with_name(f".{out.name}.lock"), timeout=0):
             if fresh:
                 shutil.rmtree(out)
-            folder.begin(prepared.recipe, prepared.items.fingerprint)
+            folder.begin(prepared.recipe, prepared.fingerprint)
             result = _train(prepared, folder, progress, say)
     except Timeout:
         raise UsageError(f"{out}: another process is training here; wait for it or choose another --out") from None
@@ -169,6 +169,7 @@ def _fit(prepared: Prepared, learner: Learner, folder: RunFolder, callbacks: lis
         for_rank(prepared.plan, trainer.global_rank, trainer.world_size),
         done * training.accumulate,
         prepared.steps * training.accumulate,
+        texts=prepared.texts,
         workers=prepared.recipe.data.workers,
         pin_memory=training.accelerator == "cuda",
     )
@@ -192,7 +193,7 @@ def _publish(
         "monitors": None if health is None else health.as_metrics(),
     }
     items = prepared.items
-    data = {"items": len(items), "used": len(prepared.plan.indices), "fingerprint": items.fingerprint}
+    data = {"items": len(items), "used": len(prepared.plan.indices), "fingerprint": prepared.fingerprint}
     save_bundle(
         folder.bundle,
         encoder=learner.method.encoder,

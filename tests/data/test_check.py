@@ -56,6 +56,7 @@ def test_every_count(zoo: Path):
     assert report.durations is not None
     assert (report.durations.shortest_s, report.durations.longest_s) == (0.5, 2.0)
     assert len(report.faults) == 4
+    assert report.texts == 0
     assert (report.verified, report.silent) == (False, [])
 
 
@@ -86,11 +87,11 @@ def test_figures_that_the_manifest_expects_otherwise_are_faults(zoo: Path):
     (zoo / "zoo.yaml").write_text(
         "schema: audiossl/manifest@1\nname: zoo\nversion: '1'\nlicense: {dataset: CC0-1.0}\n"
         "items: [{from: csv, file: good.csv, path: '{path}', labels: {column: label}, fold: {column: fold}}]\n"
-        "expect: {items: 3, classes: 2, folds: {1: 1, 2: 1}}\n"
+        "expect: {items: 3, classes: 2, folds: {1: 1, 2: 1}, texts: 2}\n"
     )
     (zoo / "good.csv").write_text("path,label,fold\na.wav,dog,1\nb.flac,cat,2\n")
     report = check(list_items(zoo / "zoo.yaml"))
-    assert report.faults == report.differing == ["items: 3 expected, 2 found"]
+    assert report.faults == report.differing == ["items: 3 expected, 2 found", "texts: 2 expected, 0 found"]
 
 
 def run(*arguments: str | Path) -> Result:

@@ -10,7 +10,7 @@ from audiossl.data.items import Item, Items
 from audiossl.errors import DataError
 
 ROWS = [
-    Item("a", "x/a.wav", labels=["dog"], split="train", fold=1, group="g1"),
+    Item("a", "x/a.wav", labels=["dog"], split="train", fold=1, group="g1", text="a dog"),
     Item("b", "x/b.wav", 0.5, 1.5, ["cat"], "train", 2, "g2"),
     Item("c", "x/b.wav", 1.5, 2.5, ["dog"], "test", 2),
 ]
@@ -31,6 +31,7 @@ def test_take_and_where_choose_rows():
     assert items().take([2, 0]).column("id") == ["c", "a"]
     assert items().where(splits=["train"]).column("id") == ["a", "b"]
     assert items().where(folds=[2]).column("id") == ["b", "c"]
+    assert items().where(folds=[2, 1]).column("id") == ["a", "b", "c"]
     assert items().where(splits=["train"], folds=[2]).column("id") == ["b"]
     assert items().where().column("id") == ["a", "b", "c"]
 
@@ -66,6 +67,13 @@ def test_fingerprint_tells_what_is_read_and_in_which_order():
     assert items(ROWS[::-1]).fingerprint != items().fingerprint
     assert items([ROWS[0], ROWS[1]._replace(end_s=1.6), ROWS[2]]).fingerprint != items().fingerprint
     assert items([ROWS[0]._replace(split="test"), *ROWS[1:]]).fingerprint == items().fingerprint
+
+
+def test_what_is_said_of_a_clip_is_read_by_methods_of_pairs_only():
+    other = items([ROWS[0]._replace(text="a cat"), *ROWS[1:]])
+    assert other.fingerprint == items().fingerprint
+    assert other.paired_fingerprint != items().paired_fingerprint
+    assert items(ROWS[::-1]).paired_fingerprint != items().paired_fingerprint
 
 
 def test_a_name_that_is_not_unicode_is_refused():

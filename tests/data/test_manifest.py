@@ -97,13 +97,13 @@ def test_a_csv_is_read_by_its_column_names(tmp_path: Path, column: str, mark: st
     sounds(tmp_path, "x/1.wav", "x/2.wav")
     path = table(
         tmp_path,
-        mark.join([column, "start_s", "end_s", "label", "split", "fold", "group", "comment"]),
-        mark.join(["x/1.wav", "0.5", "1.5", "dog", "train", "1", "g", "?"]),
-        mark.join(["./x/2.wav", "", "", "cat", "validation", "2", "", "?"]),
+        mark.join([column, "start_s", "end_s", "label", "split", "fold", "group", "comment", "text"]),
+        mark.join(["x/1.wav", "0.5", "1.5", "dog", "train", "1", "g", "?", " a dog  barks_"]),
+        mark.join(["./x/2.wav", "", "", "cat", "validation", "2", "", "?", ""]),
     )
     first, second = load_items(path).rows()
-    assert first == ("x/1.wav@0.5-1.5", "x/1.wav", 0.5, 1.5, ["dog"], "train", 1, "g")
-    assert second == ("x/2.wav", "x/2.wav", None, None, ["cat"], "valid", 2, None)
+    assert first == ("x/1.wav@0.5-1.5", "x/1.wav", 0.5, 1.5, ["dog"], "train", 1, "g", "a dog barks_")
+    assert second == ("x/2.wav", "x/2.wav", None, None, ["cat"], "valid", 2, None, None)
 
 
 def test_a_root_of_its_own_several_labels_ids_bom_and_crlf(tmp_path: Path):
@@ -261,7 +261,7 @@ def test_esc50_and_esc10_in_the_official_layout(tmp_path: Path, suffix: str):
     root = esc50(tmp_path / "ESC-50-master", suffix)
     items = load_items("esc50", root)
     assert (len(items), items.classes, items.folds()) == (10, ["dog", "hen"], [1, 2, 3, 4, 5])
-    assert next(iter(items.rows())) == ("1-10-A", f"audio/1-10-A-0.{suffix}", None, None, ["dog"], None, 1, "10")
+    assert next(iter(items.rows())) == ("1-10-A", f"audio/1-10-A-0.{suffix}", None, None, ["dog"], None, 1, "10", "dog")
     assert load_items("esc10", root).classes == ["dog"]
 
 
@@ -271,6 +271,26 @@ def test_esc10_of_the_ogg_repository_is_the_same_split(tmp_path: Path):
     ogg = load_items("esc10", sounds(tmp_path / "ogg", *names, "README.txt"))
     assert ogg.split_hash == official.split_hash
     assert ogg.label_list() == official.label_list()
+    assert ogg.column("text") == official.column("text") == ["dog"] * 5
+
+
+def test_a_text_is_made_of_columns_and_of_the_rows_own_labels(tmp_path: Path):
+    sounds(tmp_path, "1.wav", "2.wav")
+    table(tmp_path, "file,tags,where", "1.wav,crying_baby|dog,at_home", "2.wav,rain,", name="t.csv")
+    head, _ = GOOD.split("items:")
+    source = """items:
+  - {from: csv, file: t.csv, path: "{file}", labels: {column: tags, sep: "|"}, text: {template: TEMPLATE, spaces: _}}
+"""
+    for template, texts in [
+        ('"{labels}"', ["crying baby, dog", "rain"]),
+        ('"the sound of {labels} {where}"', ["the sound of crying baby, dog at home", "the sound of rain"]),
+        ('"{where}"', ["at home", None]),
+    ]:
+        (tmp_path / "m.yaml").write_text(head + source.replace("TEMPLATE", template))
+        assert load_items(tmp_path / "m.yaml").column("text") == texts
+    (tmp_path / "m.yaml").write_text(head + source.replace("TEMPLATE", '"{caption}"'))
+    with pytest.raises(DataError, match="has no column caption"):
+        load_items(tmp_path / "m.yaml")
 
 
 def test_fsdnoisy18k_knows_its_noisy_and_clean_parts(tmp_path: Path):

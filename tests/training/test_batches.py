@@ -8,6 +8,7 @@ import torch
 
 from audiossl.data.batches import CropBatches, Plan, centre_crops, for_rank, make_loader
 from audiossl.data.decoded import DecodedStore, FileSource
+from audiossl.data.texts import text_rows
 from audiossl.errors import AudioError, DataError
 
 LENGTH, CROP, HOP = 200, 50, 10
@@ -86,6 +87,39 @@ def test_a_broken_clip_is_left_out_and_named_and_changes_nothing_else():
     assert bad[step].index.tolist() == good[step].index[keep].tolist()
     expected = good[step].wave.view(2, 4, CROP)[:, keep].reshape(-1, CROP)
     assert torch.equal(bad[step].wave, expected)
+
+
+TEXTS = [f"clip {i}" for i in range(10)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_every_clip_of_a_batch_brings_its_own_text(workers):
+    batches = make_loader(Ramps(10, broken=(7,)), plan(text_bytes=9), 0, 3, texts=TEXTS, workers=workers)
+    for batch in batches:
+        assert batch.text.shape == (len(batch.index), 9)
+        assert [bytes(row.tolist()).decode() for row in batch.text] == [f"clip {i}\0\0\0" for i in batch.index.tolist()]
+
+
+def test_a_batch_has_no_text_unless_the_method_reads_it():
+    assert CropBatches(Ramps(10), plan())[0].text is None
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "content"),
+    [
+        ("rain", 6, b"rain\0\0"),
+        ("rain", 4, b"rain"),
+        ("rainfall", 4, b"rain"),
+        ("", 2, b"\0\0"),
+        ("a\0b", 4, b"a b\0"),
+        ("aé", 3, "aé".encode()),
+        ("aé", 2, b"a\0"),
+        ("🐕🐕", 7, "🐕".encode() + b"\0\0\0"),
+    ],
+)
+def test_texts_are_utf8_bytes_cut_between_characters(text, length, content):
+    (row,) = text_rows([text], length)
+    assert (bytes(row.tolist()), row.dtype) == (content, torch.int64)
 
 
 def test_a_batch_larger_than_the_data_says_what_to_write():
