@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.contrastive import SimClr
+from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.methods.redundancy import BarlowTwins
-from audiossl.recipe.methods import BarlowTwinsConfig, MethodConfig, SimClrConfig
+from torch import nn
+
+from audiossl.recipe.methods import (
+    BarlowTwinsConfig,
+    ByolConfig,
+    MethodConfig,
+    SimClrConfig,
+    SimSiamConfig,
+)
 
 METHODS: dict[type[Any], type[Method[Any]]] = {
     SimClrConfig: SimClr,
     BarlowTwinsConfig: BarlowTwins,
+    ByolConfig: Byol,
+    SimSiamConfig: SimSiam,
 }
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.contrastive import SimClrConfig
+from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig
+from pydantic import Field
 
 MethodConfig = Annotated[
-    SimClrConfig | BarlowTwinsConfig,
+    SimClrConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig,
     Field(discriminator="name"),
 ]
 
-__all__ = ["BarlowTwinsConfig", "HeadSpec", "MethodBase", "MethodConfig", "SimClrConfig"]
+__all__ = ["BarlowTwinsConfig", "ByolConfig", "HeadSpec", "MethodBase", "MethodConfig", "SimClrConfig", "SimSiamConfig"]
