@@ -7,6 +7,7 @@ from typing import Any
 from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
+from audiossl.methods.pretext import Rotation, Transforms
 from audiossl.methods.redundancy import BarlowTwins
 from torch import nn
 
@@ -14,8 +15,10 @@ from audiossl.recipe.methods import (
     BarlowTwinsConfig,
     ByolConfig,
     MethodConfig,
+    RotationConfig,
     SimClrConfig,
     SimSiamConfig,
+    TransformsConfig,
 )
 
 METHODS: dict[type[Any], type[Method[Any]]] = {
@@ -23,6 +26,8 @@ METHODS: dict[type[Any], type[Method[Any]]] = {
     BarlowTwinsConfig: BarlowTwins,
     ByolConfig: Byol,
     SimSiamConfig: SimSiam,
+    RotationConfig: Rotation,
+    TransformsConfig: Transforms,
 }
 
 

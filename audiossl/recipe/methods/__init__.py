@@ -7,12 +7,23 @@ from typing import Annotated
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
+from audiossl.recipe.methods.pretext import RotationConfig, TransformsConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig
 from pydantic import Field
 
 MethodConfig = Annotated[
-    SimClrConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig,
+    SimClrConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig | RotationConfig | TransformsConfig,
     Field(discriminator="name"),
 ]
 
-__all__ = ["BarlowTwinsConfig", "ByolConfig", "HeadSpec", "MethodBase", "MethodConfig", "SimClrConfig", "SimSiamConfig"]
+__all__ = [
+    "BarlowTwinsConfig",
+    "ByolConfig",
+    "HeadSpec",
+    "MethodBase",
+    "MethodConfig",
+    "RotationConfig",
+    "SimClrConfig",
+    "SimSiamConfig",
+    "TransformsConfig",
+]

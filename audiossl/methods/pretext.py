@@ -1,0 +1,85 @@
+"""Pretext tasks: something known is done to a clip, and the network must tell what.
+
+Every clip counts for itself, so nothing is gathered from other ranks. The classifier is not called `head`: the monitors
+would take its few classes for a collapse.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiossl.errors import RecipeError
+from audiossl.methods.base import At, Method, ViewPlan
+from audiossl.methods.changes import transformed, turns
+from audiossl.methods.heads import build_head, head_dim
+from audiossl.methods.losses.precision import full_precision
+from audiossl.recipe.methods import RotationConfig, TransformsConfig
+
+C = TypeVar("C", RotationConfig, TransformsConfig)
+
+
+class Changed(Method[C], abc.ABC):
+    """A method that makes K changed copies of every clip and asks of each which it is."""
+
+    classes: int
+
+    @classmethod
+    def view_plan(cls, config: C) -> ViewPlan:
+        """One view."""
+        return ViewPlan(views=1)
+
+    def build(self, embedding_dim: int, n_items: int) -> None:
+        """Make the classifier."""
+        hidden = self.config.hidden
+        self.classifier = nn.Sequential(build_head(hidden, embedding_dim), nn.Linear(head_dim(hidden), self.classes))
+
+    @abc.abstractmethod
+    def changed(self, view: Tensor) -> list[Tensor]:
+        """The K copies of a view (N, C, F, T), each of one shape."""
+
+    def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
+        """Cross-entropy over the copies, all of them in one batch, as in the paper."""
+        with torch.autocast(views[0].device.type, enabled=False):
+            copies = self.changed(views[0])
+        logits = self.classifier(self.encoder(torch.cat(copies)))
+        answers = torch.arange(len(copies), device=logits.device).repeat_interleave(len(index))
+        return classification(logits, answers)
+
+
+class Rotation(Changed[RotationConfig]):
+    """Rotation prediction (Gidaris et al. 2018): four quarter turns."""
+
+    classes = 4
+
+    def changed(self, view: Tensor) -> list[Tensor]:
+        """The four turns (raises `RecipeError` unless the picture is square)."""
+        if view.shape[2] != view.shape[3]:
+            raise RecipeError(
+                f"method: rotation turns square pictures only, not {view.shape[2]} x {view.shape[3]}; "
+                "write name: transforms for sound"
+            )
+        return turns(view)
+
+
+class Transforms(Changed[TransformsConfig]):
+    """Transform prediction, rotation's twin for sound: flips, and changes of tempo or rate."""
+
+    def build(self, embedding_dim: int, n_items: int) -> None:
+        """Make the classifier, one class for each transform."""
+        self.classes = len(self.config.transforms)
+        super().build(embedding_dim, n_items)
+
+    def changed(self, view: Tensor) -> list[Tensor]:
+        """The config's transforms of the view."""
+        return transformed(view, self.config.transforms, self.config.factor, self.config.smoothing)
+
+
+def classification(logits: Tensor, answers: Tensor) -> dict[str, Tensor]:
+    """Mean cross-entropy and accuracy of logits (M, classes) against answers (M,)."""
+    loss = full_precision(F.cross_entropy)(logits, answers)
+    return {"loss": loss, "accuracy": (logits.argmax(dim=1) == answers).float().mean()}
