@@ -23,6 +23,8 @@ class Encoder(nn.Module, abc.ABC):
     frame_dim: int
     """D of `frames`."""
     min_frames: ClassVar[int] = 1
+    any_bands: ClassVar[bool] = False
+    """Whether one network takes spectrograms of any number of bands, such as tiles of them."""
 
     @abc.abstractmethod
     def frames(self, x_BCFT: Tensor) -> Tensor:

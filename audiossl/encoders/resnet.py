@@ -48,6 +48,7 @@ class ResNet18(Encoder):
     """
 
     embedding_dim = frame_dim = 512
+    any_bands = True
 
     def __init__(self, config: ResNet18Config, n_mels: int, num_classes: int | None = None) -> None:
         super().__init__()

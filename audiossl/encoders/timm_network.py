@@ -29,6 +29,7 @@ class TimmNetwork(Encoder):
     """
 
     min_frames = min(_PROBED_FRAMES)
+    any_bands = True
 
     def __init__(self, config: TimmConfig, n_mels: int) -> None:
         super().__init__()

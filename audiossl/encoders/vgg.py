@@ -29,6 +29,7 @@ class VggLike(Encoder):
     embedding_dim = 512
     frame_dim = 256
     min_frames = 8
+    any_bands = True
 
     def __init__(self, config: VggLikeConfig, n_mels: int, num_classes: int | None = None) -> None:
         super().__init__()
