@@ -75,7 +75,12 @@ def test_views_in_the_papers_order(recipe):
 
 
 def test_loss_and_head(recipe):
-    assert recipe.method.model_dump() == {"name": "simclr", "temperature": 0.2, "head": "512 bn relu 512"}
+    assert recipe.method.model_dump() == {
+        "name": "simclr",
+        "temperature": 0.2,
+        "head": "512 bn relu 512",
+        "variant": {"name": "ntxent"},
+    }
 
 
 def test_optimiser_decays_everything(recipe):

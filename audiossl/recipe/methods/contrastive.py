@@ -2,10 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from audiossl.recipe.base import Positive
+from pydantic import Field
+
+from audiossl.recipe.base import Config, NonNegative, Positive
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
+
+TauPlus = Annotated[float, Field(ge=0, lt=1)]
+"""How likely another clip is of the same class, e.g. 0.02 for 50 even classes."""
+
+
+class NtXentConfig(Config):
+    """The loss of SimCLR itself."""
+
+    name: Literal["ntxent"] = "ntxent"
+
+
+class DecoupledConfig(Config):
+    """Decoupled (Yeh et al. 2021): the positive is left out of the denominator, which helps small batches."""
+
+    name: Literal["decoupled"] = "decoupled"
+    sigma: Positive | None = None
+    """Pairs that already agree pull less, the more so the smaller this is (0.5 in the paper); none: all pull alike."""
+
+
+class DebiasedConfig(Config):
+    """Debiased (Chuang et al. 2020): corrects for the negatives that are of the anchor's own class."""
+
+    name: Literal["debiased"] = "debiased"
+    tau_plus: TauPlus = 0.1
+
+
+class HardNegativesConfig(Config):
+    """Hard negatives (Robinson et al. 2021): negatives near the anchor count more, debiased as well."""
+
+    name: Literal["hard_negatives"] = "hard_negatives"
+    tau_plus: TauPlus = 0.1
+    beta: NonNegative = 1.0
+    """How much more near negatives count; 0 counts all alike."""
+
+
+SimClrVariant = Annotated[
+    NtXentConfig | DecoupledConfig | DebiasedConfig | HardNegativesConfig, Field(discriminator="name")
+]
 
 
 class SimClrConfig(MethodBase):
@@ -17,3 +57,5 @@ class SimClrConfig(MethodBase):
     temperature: Positive = 0.2
     head: HeadSpec = "512 bn relu 512"
     """Projection head; its output is L2-normalised."""
+    variant: SimClrVariant = NtXentConfig()
+    """The form of the loss: ntxent, decoupled, debiased or hard_negatives."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,19 +11,22 @@ import torch
 from torch.nn import functional as F
 
 from audiossl.methods.losses import contrastive
-from audiossl.methods.losses.contrastive import info_nce, ntxent, symmetric_info_nce
+from audiossl.methods.losses.contrastive import decoupled, hard_negatives, info_nce, ntxent, symmetric_info_nce
 from tests.methods.losses.reference import check
 
 GROUPS = {
     "ntxent": lambda params, a, b: ntxent(a, b, params["temperature"]),
     "infonce_oneway": lambda params, a, b: info_nce(a, b, params["temperature"]),
+    "dcl": lambda params, a, b: decoupled(a, b, params["temperature"]),
+    "dclw": lambda params, a, b: decoupled(a, b, params["temperature"], params["sigma"]),
+    "hcl": lambda params, a, b: hard_negatives(a, b, params["temperature"], params["tau_plus"], params["beta"]),
     "clip": lambda params, a, b: symmetric_info_nce(a, b, params["temperature"]),
 }
 
 
 @pytest.mark.shared
 def test_every_reference_value_and_gradient_is_met(shared):
-    assert check(shared, GROUPS) == 81
+    assert check(shared, GROUPS) == 99
 
 
 @pytest.mark.shared
@@ -60,20 +64,23 @@ def test_ntxent_equals_a_slow_loop():
     assert ntxent(z1, z2, 0.3).item() == pytest.approx(total / 14, rel=1e-12)
 
 
-def test_ntxent_does_not_care_about_the_order_of_views_or_pairs():
-    z1, z2 = torch.randn(2, 20, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    order = torch.randperm(20, generator=torch.Generator().manual_seed(3))
-    base = ntxent(z1, z2, 0.2)
-    assert torch.allclose(ntxent(z2, z1, 0.2), base, rtol=1e-12)
-    assert torch.allclose(ntxent(z1[order], z2[order], 0.2), base, rtol=1e-12)
+SIMCLR = {
+    "ntxent": partial(ntxent, temperature=0.2),
+    "decoupled": partial(decoupled, temperature=0.2),
+    "weighted": partial(decoupled, temperature=0.2, sigma=0.5),
+    "debiased": partial(hard_negatives, temperature=0.2, tau_plus=0.1, beta=0.0),
+    "hard negatives": partial(hard_negatives, temperature=0.2, tau_plus=0.1, beta=1.0),
+}
+every_variant = pytest.mark.parametrize("loss", SIMCLR.values(), ids=SIMCLR)
 
 
-def test_ntxent_in_blocks_equals_ntxent_at_once(monkeypatch):
+@every_variant
+def test_simclr_in_blocks_equals_simclr_at_once(monkeypatch, loss):
     def value_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
         z = torch.randn(2, 33, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4)).requires_grad_()
-        loss = ntxent(z[0], z[1], 0.2)
-        loss.backward()
-        return loss, z.grad
+        value = loss(z[0], z[1])
+        value.backward()
+        return value, z.grad
 
     whole, whole_gradient = value_and_gradient()
     monkeypatch.setattr(contrastive, "ROWS_AT_ONCE", 10)
@@ -82,25 +89,125 @@ def test_ntxent_in_blocks_equals_ntxent_at_once(monkeypatch):
     assert torch.allclose(whole_gradient, blocks_gradient, rtol=1e-10, atol=1e-14)
 
 
+@every_variant
+def test_simclr_does_not_care_about_the_order_of_views_or_pairs(loss):
+    z1, z2 = torch.randn(2, 20, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(3))
+    base = loss(z1, z2)
+    assert torch.allclose(loss(z2, z1), base, rtol=1e-12)
+    assert torch.allclose(loss(z1[order], z2[order]), base, rtol=1e-12)
+
+
+@every_variant
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("temperature", [0.01, 0.05])
-def test_ntxent_stays_finite_in_half_precision(dtype, temperature):
+@pytest.mark.parametrize("opposite", [1, -1], ids=["agree", "opposed"])
+def test_simclr_stays_finite_in_half_precision(loss, dtype, temperature, opposite):
     z = torch.randn(32, 16, generator=torch.Generator().manual_seed(5)).to(dtype).requires_grad_()
-    loss = ntxent(z, z.detach().roll(1, 0), temperature)
-    loss.backward()
-    assert loss.dtype == torch.float32
-    assert torch.isfinite(loss)
-    assert torch.isfinite(z.grad).all()
+    for other in (z.detach().roll(1, 0), opposite * z.detach()):
+        value = loss(z, other, temperature=temperature)
+        z.grad = None
+        value.backward()
+        assert value.dtype == torch.float32
+        assert torch.isfinite(value)
+        assert torch.isfinite(z.grad).all()
 
 
-def test_autocast_does_not_lower_the_precision():
+@every_variant
+def test_autocast_does_not_lower_the_precision_of_simclr(loss):
     z1, z2 = torch.randn(2, 32, 16, generator=torch.Generator().manual_seed(6))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = ntxent(z1, z2, 0.05)
-    assert inside == ntxent(z1, z2, 0.05)
+        inside = loss(z1, z2, temperature=0.05)
+    assert inside == loss(z1, z2, temperature=0.05)
 
 
-@pytest.mark.parametrize("loss", [lambda a, b: ntxent(a, b, 0.3), lambda a, b: info_nce(a, b, 0.3)])
+def test_ntxent_is_the_softplus_of_the_decoupled_loss_of_an_anchor():
+    z1, z2 = torch.randn(2, 9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(20))
+    positive, negatives = slow_similarities(z1, z2, 0.3)
+    terms = [math.log(sum(map(math.exp, row))) - own for own, row in zip(positive, negatives, strict=True)]
+    assert decoupled(z1, z2, 0.3).item() == pytest.approx(sum(terms) / 18, rel=1e-12)
+    assert ntxent(z1, z2, 0.3).item() == pytest.approx(
+        sum(math.log1p(math.exp(term)) for term in terms) / 18, rel=1e-12
+    )
+
+
+def test_decoupled_weights_equal_a_slow_loop_and_carry_no_gradient():
+    z1, z2 = torch.randn(2, 9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(21)).requires_grad_()
+    positive, negatives = slow_similarities(z1, z2, 0.3)
+    shares = [math.exp(own * 0.3 / 0.5) for own in positive[:9]]
+    weights = [2 - 9 * share / sum(shares) for share in shares] * 2
+    assert sum(weights) == pytest.approx(18)
+    terms = [
+        math.log(sum(map(math.exp, row))) - weight * own
+        for own, row, weight in zip(positive, negatives, weights, strict=True)
+    ]
+    assert decoupled(z1, z2, 0.3, 0.5).item() == pytest.approx(sum(terms) / 18, rel=1e-12)
+
+
+def test_equal_pairs_all_weigh_the_same():
+    z1, z2 = torch.eye(4, dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    assert decoupled(z1, z2, 0.3, 0.5).item() == pytest.approx(decoupled(z1, z2, 0.3).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
+def test_decoupled_of_orthonormal_pairs_is_negative_once_they_are_told_apart(temperature):
+    z = torch.eye(8, dtype=torch.float64)
+    assert decoupled(z, z, temperature).item() == pytest.approx(math.log(14) - 1 / temperature, rel=1e-12)
+
+
+@pytest.mark.parametrize(("tau_plus", "beta"), [(0.1, 0.0), (0.0, 1.0), (0.1, 2.0), (0.9, 1.0)])
+def test_hard_negatives_equal_a_slow_loop(tau_plus, beta):
+    z1, z2 = torch.randn(2, 7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(22))
+    total, floored = 0.0, 0
+    for own, row in zip(*slow_similarities(z1, z2, 0.5), strict=True):
+        weights = [math.exp(beta * s) for s in row]
+        reweighted = sum(w * math.exp(s) for w, s in zip(weights, row, strict=True)) / (sum(weights) / len(row))
+        debiased = (reweighted - tau_plus * len(row) * math.exp(own)) / (1 - tau_plus)
+        floored += debiased < len(row) * math.exp(-1 / 0.5)
+        negatives = max(debiased, len(row) * math.exp(-1 / 0.5))
+        total -= math.log(math.exp(own) / (math.exp(own) + negatives))
+    assert hard_negatives(z1, z2, 0.5, tau_plus, beta).item() == pytest.approx(total / 14, rel=1e-12)
+    assert (floored > 0) == (tau_plus == 0.9)
+
+
+def test_hard_negatives_without_prior_and_hardness_are_ntxent():
+    z1, z2 = torch.randn(2, 20, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(23))
+    assert hard_negatives(z1, z2, 0.2, 0.0, 0.0).item() == pytest.approx(ntxent(z1, z2, 0.2).item(), rel=1e-12)
+
+
+def test_infinitely_hard_negatives_are_the_hardest_one_times_their_number():
+    z1, z2 = torch.randn(2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(24))
+    positive, negatives = slow_similarities(z1, z2, 0.5)
+    terms = [math.log1p(10 * math.exp(max(row) - own)) for own, row in zip(positive, negatives, strict=True)]
+    assert hard_negatives(z1, z2, 0.5, 0.0, 1e4).item() == pytest.approx(sum(terms) / 12, rel=1e-12)
+
+
+@pytest.mark.shared
+def test_hard_negatives_meet_the_value_of_the_authors_default(shared):
+    arrays = np.load(shared / "reference/losses.npz")
+    z1, zc = (torch.tensor(arrays[f"in/{name}"], dtype=torch.float64, requires_grad=True) for name in ("z1", "zc"))
+    loss = hard_negatives(z1, zc, 0.5, 0.1, 1.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(2.801954053, abs=1e-9)
+    reference = arrays["grad/hcl/t=0.5,tau=0.1,beta=1.0/authors/z1"]
+    assert np.abs(z1.grad.numpy() - reference).max() <= 1e-9 * np.abs(reference).max()
+
+
+def slow_similarities(z1, z2, temperature) -> tuple[list[float], list[list[float]]]:
+    """Of every anchor of both views: the partner's similarity / temperature, and those of the negatives."""
+    rows = [F.normalize(row.detach(), dim=0) for row in torch.cat([z1, z2])]
+    half = len(rows) // 2
+    positive, negatives = [], []
+    for i, anchor in enumerate(rows):
+        partner = (i + half) % len(rows)
+        positive.append(float(anchor @ rows[partner]) / temperature)
+        negatives.append([float(anchor @ rows[j]) / temperature for j in range(len(rows)) if j not in (i, partner)])
+    return positive, negatives
+
+
+@pytest.mark.parametrize(
+    "loss", [*(loss for name, loss in SIMCLR.items() if name != "weighted"), partial(info_nce, temperature=0.3)]
+)
 def test_gradients_are_those_of_finite_differences(loss):
     z1, z2 = torch.randn(2, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(10))
     assert torch.autograd.gradcheck(loss, (z1.requires_grad_(), z2.requires_grad_()))
