@@ -6,8 +6,9 @@ Trains each recipe recipes/audio/esc50_NAME.yaml for the same number of epochs, 
 scores it under lr_nested@1 and knn@1 beside the same encoder untrained and log-mel statistics. A method's result is
 OUT/NAME.json; one that is there is not measured again. Ends with the table.
 
-Seconds per step are the median of the wall time between updates; peak memory is the resident set of the training
-process, the memory-mapped cache of decoded sound included. Both are of this machine, alone with one run at a time.
+Seconds per step are the median of the wall time between updates, core seconds that of the process's CPU time, which
+other work on the machine hardly changes; peak memory is the resident set of the training
+process, the memory-mapped cache of decoded sound included.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class StepClock:
     """A `Progress` that notes when each step of training ends."""
 
     def __init__(self) -> None:
-        self.ends: list[float] = []
+        self.ends: list[tuple[float, float]] = []
+        """Wall time and this process's CPU time."""
         self.training = False
 
     def start(self, title: str, total: int | None, unit: str, *, done: int = 0) -> None:
@@ -49,14 +51,14 @@ class StepClock:
 
     def advance(self, n: int = 1, **facts: float | str) -> None:
         if self.training:
-            self.ends.append(time.perf_counter())
+            self.ends.append((time.perf_counter(), time.process_time()))
 
     def close(self) -> None:
         self.training = False
 
-    def median_s(self) -> float | None:
-        """Of the steps after the first; None when there is only one."""
-        gaps = [after - before for before, after in zip(self.ends, self.ends[1:], strict=False)]
+    def median_s(self, clock: int) -> float | None:
+        """Of the steps after the first, by the wall (0) or in core seconds (1); None when there is only one."""
+        gaps = [after[clock] - before[clock] for before, after in zip(self.ends, self.ends[1:], strict=False)]
         return statistics.median(gaps) if gaps else None
 
 
@@ -93,7 +95,8 @@ def measure(name: str, budget: list[str], options: argparse.Namespace) -> Result
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "steps": done.steps,
         "batch_size": recipe.training.batch_size,
-        "step_s": clock.median_s(),
+        "step_s": clock.median_s(0),
+        "step_core_s": clock.median_s(1),
         "wall_s": wall_s,
         "peak_bytes": peak_bytes,
         "rows": rows,
@@ -129,13 +132,24 @@ def percent(share: float) -> str:
 def table(results: list[Result]) -> Table:
     """One line a method, sorted by family; then every untrained encoder and the log-mel statistics once."""
     shown = Table(title="ESC-50, five folds, accuracy in %", title_justify="left")
-    for heading in ("family", "recipe", "steps", "linear", "kNN", "RankMe", "std", "s / step", "peak GB"):
+    for heading in (
+        "family",
+        "recipe",
+        "steps",
+        "linear",
+        "kNN",
+        "RankMe",
+        "std",
+        "s / step",
+        "core s / step",
+        "peak GB",
+    ):
         shown.add_column(heading, justify="left" if heading in ("family", "recipe") else "right")
     baselines: dict[str, list[Result]] = {}
     for result in sorted(results, key=lambda result: (result["family"], result["recipe"])):
         trained, *others = result["rows"]
-        step_s = "" if result["step_s"] is None else f"{result['step_s']:.2f}"
-        cost = [step_s, f"{result['peak_bytes'] / 1e9:.2f}"]
+        times = ["" if result[key] is None else f"{result[key]:.2f}" for key in ("step_s", "step_core_s")]
+        cost = [*times, f"{result['peak_bytes'] / 1e9:.2f}"]
         name = result["recipe"].removeprefix("audio/")
         shown.add_row(result["family"], name, str(result["steps"]), *figures([trained]), *cost)
         for kind in dict.fromkeys(row["name"] for row in others):
@@ -144,7 +158,7 @@ def table(results: list[Result]) -> Table:
     shown.add_section()
     for same in baselines.values():
         seeds = f", {len(same)} seeds" if len(same) > 1 else ""
-        shown.add_row("", same[0]["name"] + seeds, "", *figures(same), "", "")
+        shown.add_row("", same[0]["name"] + seeds, "", *figures(same), "", "", "")
     return shown
 
 
