@@ -8,7 +8,7 @@ from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.methods.pretext import Rotation, Transforms
-from audiossl.methods.redundancy import BarlowTwins
+from audiossl.methods.redundancy import BarlowTwins, VicReg
 from torch import nn
 
 from audiossl.recipe.methods import (
@@ -19,6 +19,7 @@ from audiossl.recipe.methods import (
     SimClrConfig,
     SimSiamConfig,
     TransformsConfig,
+    VicRegConfig,
 )
 
 METHODS: dict[type[Any], type[Method[Any]]] = {
@@ -28,6 +29,7 @@ METHODS: dict[type[Any], type[Method[Any]]] = {
     SimSiamConfig: SimSiam,
     RotationConfig: Rotation,
     TransformsConfig: Transforms,
+    VicRegConfig: VicReg,
 }
 
 

@@ -8,11 +8,11 @@ from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
 from audiossl.recipe.methods.pretext import RotationConfig, TransformsConfig
-from audiossl.recipe.methods.redundancy import BarlowTwinsConfig
+from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
 from pydantic import Field
 
 MethodConfig = Annotated[
-    SimClrConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig | RotationConfig | TransformsConfig,
+    SimClrConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig | RotationConfig | TransformsConfig | VicRegConfig,
     Field(discriminator="name"),
 ]
 
@@ -26,4 +26,5 @@ __all__ = [
     "SimClrConfig",
     "SimSiamConfig",
     "TransformsConfig",
+    "VicRegConfig",
 ]
