@@ -1,13 +1,15 @@
-"""From waveform to log-mel spectrogram, in batches and on the device of the batch.
+"""From waveform to log-mel spectrogram, in batches and on the device of the batch; or to the waveform itself.
 
-Promise: the same numbers as the plain transform (`plain_logmel`, the oracle of the tests) whatever the batch, and the
-same for a crop as for those frames of the whole clip. On a CPU the work goes in pieces whose spectrum stays in cache.
+Promise of the log-mel: the same numbers as the plain transform (`plain_logmel`, the oracle of the tests) whatever the
+batch, and the same for a crop as for those frames of the whole clip. On a CPU the work goes in pieces whose spectrum
+stays in cache.
 
 Shapes: B clips, S samples, T frames, W window, K bins, F mel bands.
 """
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +20,7 @@ from torch.nn import functional as F
 
 from audiossl.audio.mel import filter_bank
 from audiossl.errors import DataError, RecipeError
-from audiossl.recipe.frontends import LogMelConfig
+from audiossl.recipe.frontends import FrontEndConfig, LogMelConfig, WaveformConfig
 
 Samples = NDArray[np.float32]
 
@@ -27,45 +29,35 @@ _PIECE_BYTES = 1_700_000
 _BANDS_PER_BLOCK = 24
 
 
-def build_frontend(config: LogMelConfig) -> FrontEnd:
+def build_frontend(config: FrontEndConfig) -> FrontEnd:
     """The front end that `config` describes, in float32 (raises `RecipeError` when a mel band would hold no bin)."""
-    return FrontEnd(config)
+    return Waveform(config) if isinstance(config, WaveformConfig) else LogMel(config)
 
 
-class FrontEnd(nn.Module):
-    """Waveforms (B, S) to log-mel (B, 1, F, T), without gradients.
+class FrontEnd(nn.Module, abc.ABC):
+    """Waveforms (B, S) to what an encoder takes (B, 1, F, T), without gradients."""
 
-    Args:
-        config: every number of the transform.
-        dtype: float32, or float64 to check it.
-
-    Raises:
-        RecipeError: `n_fft` is so short that some mel band would hold no bin and be constant.
-    """
-
-    window: Tensor
-    mel: Tensor
-
-    def __init__(self, config: LogMelConfig, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        self.config = config
-        mel_FK = _mel_filters(config)
-        self.register_buffer("window", _window(config).to(dtype), persistent=False)
-        self.register_buffer("mel", torch.from_numpy(mel_FK.T.copy()).to(dtype), persistent=False)
-        self._blocks = [_block(mel_FK, first) for first in range(0, config.n_mels, _BANDS_PER_BLOCK)]
+    config: LogMelConfig | WaveformConfig
 
     @property
     def context(self) -> int:
         """Samples that a frame needs before its centre."""
         return self.config.window_length // 2
 
+    @abc.abstractmethod
     def samples_for(self, frames: int) -> int:
         """Samples, context included, that give `frames` frames with `centre=False`."""
-        return (frames - 1) * self.config.hop + self.config.window_length
 
+    @abc.abstractmethod
     def frames_for(self, samples: int, centre: bool = True) -> int:
         """Frames that `samples` samples give."""
-        return 1 + (samples if centre else samples - self.config.window_length) // self.config.hop
+
+    @abc.abstractmethod
+    def pad_context(self, samples: Samples) -> Samples:
+        """The whole clip (S,) with padded ends, so that `forward(_, centre=False)` equals `forward(samples)`.
+
+        Frame t of the clip then needs the samples from t * hop on, `samples_for(1)` of them.
+        """
 
     def prepare(self, samples: Samples) -> Samples:
         """The whole-clip step (S,) -> (S',), before any crop: peak normalisation, then repetition up to `min_s`.
@@ -82,11 +74,64 @@ class FrontEnd(nn.Module):
         shortest = round(self.config.min_s * self.config.sample_rate)
         return np.resize(prepared, shortest) if len(prepared) < shortest else prepared
 
-    def pad_context(self, samples: Samples) -> Samples:
-        """The whole clip (S,) with padded ends, so that `forward(_, centre=False)` equals `forward(samples)`.
 
-        Frame t of the clip then needs the samples from t * hop on, `samples_for(1)` of them.
-        """
+class Waveform(FrontEnd):
+    """Waveforms (B, S) as they are, (B, 1, 1, S): a frame is a sample, which needs no other."""
+
+    def __init__(self, config: WaveformConfig) -> None:
+        super().__init__()
+        self.config: WaveformConfig = config
+
+    def samples_for(self, frames: int) -> int:
+        """As many."""
+        return frames
+
+    def frames_for(self, samples: int, centre: bool = True) -> int:
+        """As many."""
+        return samples
+
+    def pad_context(self, samples: Samples) -> Samples:
+        """The clip itself."""
+        return samples
+
+    @torch.no_grad()
+    def forward(self, x_BS: Tensor, centre: bool = True) -> Tensor:
+        """The samples (B, 1, 1, S) in float32; `centre` changes nothing."""
+        return x_BS.float()[:, None, None]
+
+
+class LogMel(FrontEnd):
+    """Waveforms (B, S) to log-mel (B, 1, F, T).
+
+    Args:
+        config: every number of the transform.
+        dtype: float32, or float64 to check it.
+
+    Raises:
+        RecipeError: `n_fft` is so short that some mel band would hold no bin and be constant.
+    """
+
+    window: Tensor
+    mel: Tensor
+
+    def __init__(self, config: LogMelConfig, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.config: LogMelConfig = config
+        mel_FK = _mel_filters(config)
+        self.register_buffer("window", _window(config).to(dtype), persistent=False)
+        self.register_buffer("mel", torch.from_numpy(mel_FK.T.copy()).to(dtype), persistent=False)
+        self._blocks = [_block(mel_FK, first) for first in range(0, config.n_mels, _BANDS_PER_BLOCK)]
+
+    def samples_for(self, frames: int) -> int:
+        """Samples, context included, that give `frames` frames with `centre=False`."""
+        return (frames - 1) * self.config.hop + self.config.window_length
+
+    def frames_for(self, samples: int, centre: bool = True) -> int:
+        """Frames that `samples` samples give."""
+        return 1 + (samples if centre else samples - self.config.window_length) // self.config.hop
+
+    def pad_context(self, samples: Samples) -> Samples:
+        """The whole clip (S,) with padded ends, reflected or zero, half a window each."""
         before, after = self.context, self.config.window_length - self.context
         if self.config.padding == "zeros":
             return np.pad(samples, (before, after))

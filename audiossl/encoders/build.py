@@ -9,19 +9,24 @@ import torch
 
 from audiossl.encoders.audiontt import AudioNtt2020, AudioNtt2022
 from audiossl.encoders.base import Encoder
+from audiossl.encoders.causal import Causal
 from audiossl.encoders.crnn import Crnn
 from audiossl.encoders.resnet import ResNet18
 from audiossl.encoders.timm_network import TimmNetwork
 from audiossl.encoders.vgg import VggLike
+from audiossl.encoders.waveform import WaveformCnn
 from audiossl.recipe.base import Config
 from audiossl.recipe.encoders import (
     AudioNtt2020Config,
     AudioNtt2022Config,
+    CausalConfig,
+    CausalWaveformConfig,
     CrnnConfig,
     EncoderConfig,
     ResNet18Config,
     TimmConfig,
     VggLikeConfig,
+    WaveformCnnConfig,
 )
 
 _MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
@@ -31,6 +36,9 @@ _MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
     AudioNtt2020Config: AudioNtt2020,
     AudioNtt2022Config: AudioNtt2022,
     TimmConfig: TimmNetwork,
+    CausalConfig: Causal,
+    CausalWaveformConfig: Causal,
+    WaveformCnnConfig: WaveformCnn,
 }
 
 

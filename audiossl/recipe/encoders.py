@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from audiossl.recipe.base import Config, Count, Probability
 
@@ -54,7 +54,57 @@ class TimmConfig(Config):
     """The network's name in timm."""
 
 
+class CausalConfig(Config):
+    """The encoder of CPC (van den Oord et al. 2018) over log-mel frames: it never looks ahead; convolutions and a GRU.
+
+    `channels`, `kernels` and `strides` have one entry per convolution.
+    """
+
+    name: Literal["causal"] = "causal"
+    channels: list[Count] = Field(default=[256, 256], min_length=1)
+    kernels: list[Count] = Field(default=[4, 4], min_length=1)
+    strides: list[Count] = Field(default=[2, 2], min_length=1)
+    context: Count = 256
+    """Units of the GRU, and the embedding's size."""
+
+    @model_validator(mode="after")
+    def _layers(self) -> CausalConfig:
+        if not len(self.channels) == len(self.kernels) == len(self.strides):
+            raise ValueError("channels, kernels and strides are lists of different lengths; write one entry per layer")
+        if any(kernel < stride for kernel, stride in zip(self.kernels, self.strides, strict=True)):
+            raise ValueError("a kernel is shorter than its stride and would skip input; write a longer kernel")
+        return self
+
+
+class CausalWaveformConfig(CausalConfig):
+    """The encoder of CPC (van den Oord et al. 2018) over the raw waveform: 160 samples per frame, 512 channels."""
+
+    name: Literal["causal_waveform"] = "causal_waveform"  # type: ignore[assignment]
+    channels: list[Count] = Field(default=[512, 512, 512, 512, 512], min_length=1)
+    kernels: list[Count] = Field(default=[10, 8, 4, 4, 4], min_length=1)
+    strides: list[Count] = Field(default=[5, 4, 2, 2, 2], min_length=1)
+
+
+class WaveformCnnConfig(Config):
+    """A light convolutional network over the raw waveform: 160 samples per frame, mean plus max over time."""
+
+    name: Literal["waveform_cnn"] = "waveform_cnn"
+    dim: Count = 512
+    """Embedding size."""
+
+
+WaveformEncoderConfig = Annotated[CausalWaveformConfig | WaveformCnnConfig, Field(discriminator="name")]
+"""Encoders of raw waveforms, (B, 1, 1, S)."""
+
 EncoderConfig = Annotated[
-    ResNet18Config | VggLikeConfig | CrnnConfig | AudioNtt2020Config | AudioNtt2022Config | TimmConfig,
+    ResNet18Config
+    | VggLikeConfig
+    | CrnnConfig
+    | AudioNtt2020Config
+    | AudioNtt2022Config
+    | TimmConfig
+    | CausalConfig
+    | CausalWaveformConfig
+    | WaveformCnnConfig,
     Field(discriminator="name"),
 ]

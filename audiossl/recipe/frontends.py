@@ -1,8 +1,8 @@
-"""Front ends: from a waveform to a log-mel spectrogram. Every number that makes the input is here."""
+"""Front ends: from a waveform to a log-mel spectrogram, or to itself. Every number that makes the input is here."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -87,4 +87,27 @@ class ByolaConfig(LogMelConfig):
     name: Literal["byola"] = "byola"  # type: ignore[assignment]
 
 
-FrontEndConfig = Annotated[LogMelConfig | FonsecaConfig | ByolaConfig, Field(discriminator="name")]
+class WaveformConfig(Config):
+    """The samples themselves, as a spectrogram of one band with one frame per sample: for encoders of raw waveforms."""
+
+    hop: ClassVar[int] = 1
+    window_length: ClassVar[int] = 0
+    n_mels: ClassVar[int] = 1
+    log: ClassVar[Literal["ln"]] = "ln"
+    """Not used: the views that ask for it are refused on a waveform."""
+
+    name: Literal["waveform"] = "waveform"
+    sample_rate: Annotated[int, Field(ge=1000, le=768_000)] = 16_000
+    """Hz; files of any rate are resampled to it."""
+    waveform: Literal["none", "peak"] = "none"
+    """`peak`: subtract the clip's mean and divide by (its largest magnitude + `headroom`)."""
+    headroom: NonNegative = 0.005
+    """Full scale is 1; only with `waveform: peak`. It keeps digital silence silent."""
+    min_s: NonNegative = 0.0
+    """Shorter clips are repeated to this many seconds."""
+
+
+FrontEndConfig = Annotated[
+    LogMelConfig | FonsecaConfig | ByolaConfig | WaveformConfig,
+    Field(discriminator="name"),
+]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiossl.audio import frontend as module
-from audiossl.audio.frontend import FrontEnd, build_frontend, plain_logmel
+from audiossl.audio.frontend import LogMel, build_frontend, plain_logmel
 from audiossl.errors import DataError, RecipeError
-from audiossl.recipe.frontends import ByolaConfig, FonsecaConfig, LogMelConfig
+from audiossl.recipe.frontends import ByolaConfig, FonsecaConfig, LogMelConfig, WaveformConfig
 
 CHIRP = Path(__file__).parents[1] / "data" / "frontend_chirp.npz"
 SMALL = LogMelConfig(sample_rate=8000, n_fft=256, window_length=200, hop=80, n_mels=24, f_max=4000)
@@ -35,7 +35,7 @@ def test_fonseca_equals_the_reference_chirp():
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-5), (torch.float64, 5e-6)])
 def test_fonseca_equals_every_reference_array(shared, name, dtype, tolerance):
     with np.load(shared / "reference" / "uclser20_frontend.npz") as arrays:
-        ours = FrontEnd(FonsecaConfig(), dtype)(torch.from_numpy(arrays[f"y_norm/{name}"])[None].to(dtype))
+        ours = LogMel(FonsecaConfig(), dtype)(torch.from_numpy(arrays[f"y_norm/{name}"])[None].to(dtype))
         assert np.abs(ours[0, 0].numpy().T - arrays[f"logmel/{name}"]).max() < tolerance
 
 
@@ -61,7 +61,7 @@ def test_byola_equals_torchaudio(scale, norm):
 )  # fmt: skip
 def test_every_setting_equals_the_plain_transform(change):
     config = SMALL.model_copy(update=change)
-    front, x_BS = FrontEnd(config, torch.float64), noise(3, 1000, dtype=torch.float64)
+    front, x_BS = LogMel(config, torch.float64), noise(3, 1000, dtype=torch.float64)
     plain = plain_logmel(x_BS, config)
     assert plain.shape == (3, 1, config.n_mels, front.frames_for(1000))
     assert (front(x_BS) - plain).abs().max() < 1e-9
@@ -93,7 +93,7 @@ def test_the_plain_transform_is_a_loop_over_frames(padding):
 )
 def test_a_crop_of_frames_is_the_transform_of_the_padded_samples(samples, first, count, padding, window):
     config = SMALL.model_copy(update={"padding": padding, "window_length": window})
-    front, x_S = FrontEnd(config, torch.float64), noise(samples, dtype=torch.float64, seed=samples)
+    front, x_S = LogMel(config, torch.float64), noise(samples, dtype=torch.float64, seed=samples)
     whole = front(x_S[None])
     first = min(first, whole.shape[3] - 1)
     count = min(count, whole.shape[3] - first)
@@ -106,7 +106,7 @@ def test_a_crop_of_frames_is_the_transform_of_the_padded_samples(samples, first,
 
 
 def test_inner_crops_need_no_padding():
-    front, x_BS = FrontEnd(SMALL, torch.float64), noise(1, 4000, dtype=torch.float64)
+    front, x_BS = LogMel(SMALL, torch.float64), noise(1, 4000, dtype=torch.float64)
     start = 20 * SMALL.hop - front.context
     crop = x_BS[:, start : start + front.samples_for(7)]
     assert torch.allclose(front(crop, centre=False), front(x_BS)[..., 20:27], atol=1e-9)
@@ -192,3 +192,19 @@ def test_an_empty_mel_band_is_refused_with_the_cure():
 def test_contradicting_numbers_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         LogMelConfig(**change)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_a_waveform_is_a_spectrogram_of_one_band_with_a_frame_per_sample(centre):
+    front, x_BS = build_frontend(WaveformConfig()), noise(2, 500)
+    assert torch.equal(front(x_BS, centre=centre), x_BS[:, None, None])
+    assert (front.context, front.samples_for(500), front.frames_for(500, centre)) == (0, 500, 500)
+    assert (front.pad_context(x_BS[0].numpy()) == x_BS[0].numpy()).all()
+
+
+def test_a_waveform_goes_through_the_whole_clip_step_too():
+    samples = np.array([1.0, 0.5, 0.0], np.float32)
+    front = build_frontend(WaveformConfig(sample_rate=1000, waveform="peak", headroom=0.0, min_s=0.005))
+    assert front.prepare(samples).tolist() == pytest.approx([1, 0, -1, 1, 0])
+    with pytest.raises(DataError, match="without samples"):
+        front.prepare(samples[:0])

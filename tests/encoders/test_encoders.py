@@ -11,6 +11,7 @@ from audiossl.errors import RecipeError
 from audiossl.recipe.encoders import (
     AudioNtt2020Config,
     AudioNtt2022Config,
+    CausalConfig,
     CrnnConfig,
     ResNet18Config,
     TimmConfig,
@@ -23,6 +24,7 @@ CONFIGS = [
     CrnnConfig(),
     AudioNtt2020Config(dim=64),
     AudioNtt2022Config(dim=1100, hidden=32),
+    CausalConfig(channels=[16, 16], context=12),
     TimmConfig(model="test_resnet"),
     TimmConfig(model="test_vit"),
 ]
@@ -98,7 +100,7 @@ def test_too_few_bands_are_refused(config):
         build_encoder(config, least - 1)
 
 
-@pytest.mark.parametrize("config", CONFIGS[:5], ids=lambda config: config.name)
+@pytest.mark.parametrize("config", CONFIGS[:6], ids=lambda config: config.name)
 @pytest.mark.parametrize("n_mels", [40, 41, 96, 128])
 def test_every_number_of_bands_passes(config, n_mels):
     if isinstance(config, AudioNtt2022Config):
