@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import torch
 
@@ -12,6 +12,7 @@ from audiossl.encoders.base import Encoder
 from audiossl.encoders.causal import Causal
 from audiossl.encoders.crnn import Crnn
 from audiossl.encoders.resnet import ResNet18
+from audiossl.encoders.text import SentenceTransformers, TextEncoder, TextTransformer
 from audiossl.encoders.timm_network import TimmNetwork
 from audiossl.encoders.vgg import VggLike
 from audiossl.encoders.waveform import WaveformCnn
@@ -28,6 +29,7 @@ from audiossl.recipe.encoders import (
     VggLikeConfig,
     WaveformCnnConfig,
 )
+from audiossl.recipe.text_encoders import SentenceTransformersConfig, TextEncoderConfig, TextTransformerConfig
 
 _MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
     ResNet18Config: ResNet18,
@@ -42,12 +44,26 @@ _MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
 }
 
 
-def build_encoder(config: EncoderConfig, n_mels: int) -> Encoder:
+@overload
+def build_encoder(config: EncoderConfig, n_mels: int) -> Encoder: ...
+
+
+@overload
+def build_encoder(config: TextEncoderConfig, n_mels: int) -> TextEncoder: ...
+
+
+def build_encoder(config: EncoderConfig | TextEncoderConfig, n_mels: int) -> Encoder | TextEncoder:
     """The encoder of `config` for spectrograms of `n_mels` bands, its weights from torch's global random state.
+
+    An encoder of texts asks for no bands.
 
     Raises:
         RecipeError: the encoder cannot take so few bands, or a timm network is unknown or not installed.
     """
+    if isinstance(config, TextTransformerConfig):
+        return TextTransformer(config)
+    if isinstance(config, SentenceTransformersConfig):
+        return SentenceTransformers(config)
     return _MAKERS[type(config)](config, n_mels)
 
 

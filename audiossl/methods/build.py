@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audiossl.methods.base import Method, ViewPlan
+from audiossl.methods.clip import Clip
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.methods.pretext import Rotation, Transforms
@@ -14,6 +15,7 @@ from torch import nn
 from audiossl.recipe.methods import (
     BarlowTwinsConfig,
     ByolConfig,
+    ClipConfig,
     MethodConfig,
     RotationConfig,
     SimClrConfig,
@@ -24,6 +26,7 @@ from audiossl.recipe.methods import (
 
 METHODS: dict[type[Any], type[Method[Any]]] = {
     SimClrConfig: SimClr,
+    ClipConfig: Clip,
     BarlowTwinsConfig: BarlowTwins,
     ByolConfig: Byol,
     SimSiamConfig: SimSiam,

@@ -56,7 +56,7 @@ class Lars(Optimizer):
 def parameter_groups(
     module: nn.Module, weight_decay: float, decay_all: bool, rates: Sequence[Rate] = ()
 ) -> list[dict[str, Any]]:
-    """Weights decay; biases and norm parameters (fewer than two dimensions) do not, unless `decay_all`.
+    """Weights decay; biases and norm parameters (one dimension) do not, unless `decay_all`; a single number never does.
 
     Every group also says by what its learning rate is multiplied (`factor`) and whether the schedule moves it
     (`scheduled`): 1 and yes, but for the parameters of `rates`.
@@ -66,7 +66,7 @@ def parameter_groups(
     groups = []
     for rate in (rest, *rates):
         for decays in (True, False):
-            parameters = [p for p in rate.parameters if (decay_all or p.dim() > 1) == decays]
+            parameters = [p for p in rate.parameters if (p.dim() > 1 or (decay_all and p.dim() == 1)) == decays]
             decay = weight_decay if decays else 0.0
             told = {"weight_decay": decay, "factor": rate.factor, "scheduled": rate.scheduled}
             groups.append({"params": parameters, **told})

@@ -22,7 +22,8 @@ DISTRIBUTION = "audiossl-toolkit"
 NAMESAKE = "audiossl"
 """The ATST library's distribution, which installs an import package of the same name as ours."""
 LIBRARIES = ("torch", "torchaudio", "lightning", "numpy", "soundfile", "soxr", "librosa", "scikit-learn", "pyarrow")
-EXTRAS = {"timm": "the encoder `timm`"}
+EXTRAS = {"timm": ("timm", "the encoder `timm`"), "sentence-transformers": ("text", "the text encoder of that name")}
+"""Library to the extra that brings it, and what needs it."""
 FORMATS = {"WAV": ".wav", "FLAC": ".flac", "OGG": ".ogg", "MP3": ".mp3", "AIFF": ".aiff"}
 MIN_FREE_GB = 2.0
 EXIT_PROBLEMS = 3
@@ -88,8 +89,8 @@ def namesake() -> Iterator[Finding]:
 
 def extras() -> Iterator[Finding]:
     """Optional libraries; missing ones are no problem until they are asked for."""
-    for name, purpose in EXTRAS.items():
-        hint = f"not installed; {purpose} needs: python -m pip install '{DISTRIBUTION}[{name}]'"
+    for name, (extra, purpose) in EXTRAS.items():
+        hint = f"not installed; {purpose} needs: python -m pip install '{DISTRIBUTION}[{extra}]'"
         yield Finding(f"{name} (optional)", installed(name) or hint)
 
 

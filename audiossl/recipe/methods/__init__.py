@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
+from audiossl.recipe.methods.clip import ClipConfig
 from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
 from audiossl.recipe.methods.pretext import RotationConfig, TransformsConfig
@@ -12,13 +13,14 @@ from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
 from pydantic import Field
 
 MethodConfig = Annotated[
-    SimClrConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig | RotationConfig | TransformsConfig | VicRegConfig,
+    SimClrConfig | ClipConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig | RotationConfig | TransformsConfig | VicRegConfig,
     Field(discriminator="name"),
 ]
 
 __all__ = [
     "BarlowTwinsConfig",
     "ByolConfig",
+    "ClipConfig",
     "HeadSpec",
     "MethodBase",
     "MethodConfig",

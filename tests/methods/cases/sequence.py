@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from audiossl.recipe.methods.clip import ClipConfig
 from tests.methods.case import Case
+from tests.methods.words import SMALL, WORDS
 
-CASES: list[Case] = []
+CASES: list[Case] = [
+    Case(ClipConfig(partner=SMALL, head="64 bn relu 32", text_head="32"), world=WORDS, gain=0.5),
+]
