@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
 from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.clip import Clip
+from audiossl.methods.clustering import DeepCluster, Sela, Swav
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.methods.pretext import Rotation, Transforms
 from audiossl.methods.redundancy import BarlowTwins, VicReg
-from torch import nn
-
 from audiossl.recipe.methods import (
     BarlowTwinsConfig,
     ByolConfig,
     ClipConfig,
+    DeepClusterConfig,
     MethodConfig,
     RotationConfig,
+    SelaConfig,
     SimClrConfig,
     SimSiamConfig,
+    SwavConfig,
     TransformsConfig,
     VicRegConfig,
 )
@@ -30,6 +34,9 @@ METHODS: dict[type[Any], type[Method[Any]]] = {
     BarlowTwinsConfig: BarlowTwins,
     ByolConfig: Byol,
     SimSiamConfig: SimSiam,
+    SwavConfig: Swav,
+    DeepClusterConfig: DeepCluster,
+    SelaConfig: Sela,
     RotationConfig: Rotation,
     TransformsConfig: Transforms,
     VicRegConfig: VicReg,

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.clip import ClipConfig
+from audiossl.recipe.methods.clustering import DeepClusterConfig, SelaConfig, SwavConfig
 from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
 from audiossl.recipe.methods.pretext import RotationConfig, TransformsConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
-from pydantic import Field
 
 MethodConfig = Annotated[
-    SimClrConfig | ClipConfig | BarlowTwinsConfig | ByolConfig | SimSiamConfig | RotationConfig | TransformsConfig | VicRegConfig,
+    SimClrConfig
+    | ClipConfig
+    | BarlowTwinsConfig
+    | ByolConfig
+    | SimSiamConfig
+    | RotationConfig
+    | TransformsConfig
+    | VicRegConfig
+    | SwavConfig
+    | DeepClusterConfig
+    | SelaConfig,
     Field(discriminator="name"),
 ]
 
@@ -21,12 +33,15 @@ __all__ = [
     "BarlowTwinsConfig",
     "ByolConfig",
     "ClipConfig",
+    "DeepClusterConfig",
     "HeadSpec",
     "MethodBase",
     "MethodConfig",
     "RotationConfig",
+    "SelaConfig",
     "SimClrConfig",
     "SimSiamConfig",
+    "SwavConfig",
     "TransformsConfig",
     "VicRegConfig",
 ]
