@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.clip import Clip
 from audiossl.methods.clustering import DeepCluster, Sela, Swav
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
+from audiossl.methods.momentum_contrast import Moco, MocoV3
 from audiossl.methods.pretext import Rotation, Transforms
 from audiossl.methods.redundancy import BarlowTwins, VicReg
+from torch import nn
+
 from audiossl.recipe.methods import (
     BarlowTwinsConfig,
     ByolConfig,
     ClipConfig,
     DeepClusterConfig,
     MethodConfig,
+    MocoConfig,
+    MocoV3Config,
     RotationConfig,
     SelaConfig,
     SimClrConfig,
@@ -40,6 +43,8 @@ METHODS: dict[type[Any], type[Method[Any]]] = {
     RotationConfig: Rotation,
     TransformsConfig: Transforms,
     VicRegConfig: VicReg,
+    MocoConfig: Moco,
+    MocoV3Config: MocoV3,
 }
 
 

@@ -11,9 +11,10 @@ from audiossl.methods.base import At, Method, Rate, Siamese
 from audiossl.methods.heads import build_head, head_dim
 from audiossl.methods.losses.distillation import byol, negative_cosine
 from audiossl.methods.state import Teacher, ema_momentum
-from audiossl.recipe.methods import ByolConfig, SimSiamConfig
+from audiossl.recipe.methods import ByolConfig, MethodBase, MocoV3Config, SimSiamConfig
 
-T = TypeVar("T", bound=ByolConfig)
+T = TypeVar("T", bound=MethodBase)
+P = TypeVar("P", bound=ByolConfig | MocoV3Config)
 
 
 class Taught(Siamese[T], abc.ABC):
@@ -29,24 +30,43 @@ class Taught(Siamese[T], abc.ABC):
         """What the teacher is an average of."""
         return nn.Sequential(self.encoder, self.head)
 
+    def keys(self, views: list[Tensor]) -> list[Tensor]:
+        """The teacher's projections (N, D) of each view, of all ranks together, without gradient."""
+        return [self.gather(self.teacher(view)) for view in views]
+
+    @abc.abstractmethod
+    def momentum(self, at: At) -> float:
+        """The share of the teacher that stays at the next update."""
+
     def after_step(self, at: At) -> None:
         """Move the teacher towards the student."""
-        assert self.config.momentum != "auto", "auto values are resolved before training"
-        self.teacher.update(self.student, ema_momentum(self.config.momentum, self.config.momentum_final, at))
+        self.teacher.update(self.student, self.momentum(at))
 
 
-class Byol(Taught[ByolConfig]):
-    """BYOL (Grill et al. 2020)."""
+class PredictsTeacher(Taught[P], abc.ABC):
+    """A method that predicts the teacher's projections; the teacher slows down along half a cosine."""
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make head, teacher and predictor."""
         super().build(embedding_dim, n_items)
         self.predictor = build_head(self.config.predictor, head_dim(self.config.head))
 
+    def predictions(self, views: list[Tensor]) -> list[Tensor]:
+        """Predictions (N, D) from each view, of all ranks together."""
+        return [self.gather(self.predictor(self.head(self.encoder(view)))) for view in views]
+
+    def momentum(self, at: At) -> float:
+        """From `config.momentum` to `config.momentum_final`."""
+        assert self.config.momentum != "auto", "auto values are resolved before training"
+        return ema_momentum(self.config.momentum, self.config.momentum_final, at)
+
+
+class Byol(PredictsTeacher[ByolConfig]):
+    """BYOL (Grill et al. 2020)."""
+
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
         """The distances of each view's prediction from the teacher's projection of the other, added."""
-        p1, p2 = (self.gather(self.predictor(self.head(self.encoder(view)))) for view in views)
-        z1, z2 = (self.gather(self.teacher(view)) for view in views)
+        (p1, p2), (z1, z2) = self.predictions(views), self.keys(views)
         return {"loss": byol(p1, z2) + byol(p2, z1)}
 
 

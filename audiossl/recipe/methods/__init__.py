@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.clip import ClipConfig
 from audiossl.recipe.methods.clustering import DeepClusterConfig, SelaConfig, SwavConfig
 from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
+from audiossl.recipe.methods.momentum_contrast import MocoConfig, MocoV3Config
 from audiossl.recipe.methods.pretext import RotationConfig, TransformsConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
+from pydantic import Field
 
 MethodConfig = Annotated[
     SimClrConfig
@@ -25,7 +25,9 @@ MethodConfig = Annotated[
     | VicRegConfig
     | SwavConfig
     | DeepClusterConfig
-    | SelaConfig,
+    | SelaConfig
+    | MocoConfig
+    | MocoV3Config,
     Field(discriminator="name"),
 ]
 
@@ -37,6 +39,8 @@ __all__ = [
     "HeadSpec",
     "MethodBase",
     "MethodConfig",
+    "MocoConfig",
+    "MocoV3Config",
     "RotationConfig",
     "SelaConfig",
     "SimClrConfig",

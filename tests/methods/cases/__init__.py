@@ -9,6 +9,7 @@ from tests.methods.cases import (
     distance,
     distillation,
     generative,
+    momentum_contrast,
     pretext,
     redundancy,
     sequence,
@@ -16,6 +17,7 @@ from tests.methods.cases import (
 
 CASES = [
     *contrastive.CASES,
+    *momentum_contrast.CASES,
     *sequence.CASES,
     *distance.CASES,
     *redundancy.CASES,
