@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from audiossl.data.decoded import ClipSource
 from audiossl.data.texts import text_rows
 from audiossl.errors import AudioError, DataError
+from audiossl.recipe.demands import check_batch
 from audiossl.rng import numpy_stream
 
 
@@ -60,11 +61,7 @@ class Plan:
     """L of `Batch.text`."""
 
     def __post_init__(self) -> None:
-        if self.batch_size > len(self.indices):
-            raise DataError(
-                f"training.batch_size {self.batch_size} is larger than the data ({len(self.indices)} clips); "
-                f"write {max(2, len(self.indices) // 2)} or less"
-            )
+        check_batch(self.batch_size, len(self.indices))
         if self.batch_size % self.ranks:
             raise DataError(f"training.batch_size {self.batch_size} does not divide by {self.ranks} devices")
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from audiossl.errors import RecipeError
+from audiossl.recipe.auto_methods import Size, Value, resolve_method
 from audiossl.recipe.base import Config
+from audiossl.recipe.demands import check_batch
 from audiossl.recipe.schema import Recipe
 
 CACHE_BYTES = 8_000_000_000
@@ -43,7 +44,7 @@ class Resolved(NamedTuple):
     """One choice: `data.workers`, 0, "the sound is cached decoded"."""
 
     field: str
-    value: str | int | float
+    value: str | Value
     why: str
 
 
@@ -52,10 +53,13 @@ def resolve(recipe: Recipe, facts: Facts) -> tuple[Recipe, list[Resolved]]:
 
     Returns:
         The recipe, and one entry for each value that was "auto"; none when resolved before.
+
+    Raises:
+        RecipeError: the data are too few for a batch.
     """
     choices: list[Resolved] = []
 
-    def choose(section: str, key: str, value: str | int | float, why: str) -> None:
+    def choose(section: str, key: str, value: str | Value, why: str) -> None:
         nonlocal recipe
         part: Config = getattr(recipe, section)
         if getattr(part, key) == "auto":
@@ -78,7 +82,15 @@ def resolve(recipe: Recipe, facts: Facts) -> tuple[Recipe, list[Resolved]]:
     hardware = "multiplies" if facts.bf16 else "does not multiply"
     choose("training", "precision", "bf16" if facts.bf16 else "32", f"this {facts.device} {hardware} bf16 in hardware")
     choose("training", "threads", facts.cores, "all cores")
-    return recipe, choices
+    size = Size(facts.items, batch, total_steps(recipe, facts.items))
+    choose("schedule", "warmup", warmup(size.steps), f"5 % of {size.steps} steps, at least 10 steps, at most 20 %")
+    method = resolve_method(recipe.method, size, lambda *choice: choices.append(Resolved(*choice)))
+    return recipe.model_copy(update={"method": method}), choices
+
+
+def warmup(steps: int) -> float:
+    """The share of `steps` in which the learning rate rises to its full value."""
+    return round(min(0.2, max(0.05, 10 / steps)), 4)
 
 
 def steps_per_epoch(recipe: Recipe, n_items: int) -> int:
@@ -87,16 +99,8 @@ def steps_per_epoch(recipe: Recipe, n_items: int) -> int:
     Raises:
         RecipeError: there are fewer clips than one batch holds.
     """
-    batch_size = recipe.training.batch_size
-    if n_items < 2:
-        raise RecipeError(f"the data has {n_items} clip{'s' * (n_items != 1)}; training needs at least 2")
-    if n_items < batch_size:
-        fits = 1 << (n_items.bit_length() - 1)
-        raise RecipeError(
-            f"batch_size {batch_size} is larger than the data ({n_items} clips); "
-            f"write training.batch_size: {fits} or less"
-        )
-    return n_items // batch_size
+    check_batch(recipe.training.batch_size, n_items)
+    return n_items // recipe.training.batch_size
 
 
 def total_steps(recipe: Recipe, n_items: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -193,10 +193,19 @@ def _flags(overrides: Sequence[str]) -> _Layer:
             layer.places[".".join(keys[:depth])] = _Place(flag, 0, path)
             if depth == len(keys):
                 section[key] = value
+                layer.places |= {f"{path}.{inner}": _Place(flag, 0, path) for inner in _paths(value)}
             elif not isinstance(section.get(key), dict):
                 section[key] = {}
             section = section[key]
     return layer
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """The dotted path of everything inside a value."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield str(key)
+        yield from (f"{key}.{inner}" for inner in _paths(part))
 
 
 def _merge(parent: Any, child: Any, path: str, layer: _Layer) -> Any:

@@ -52,8 +52,8 @@ class CosineConfig(Config):
     """Linear warm-up, then half a cosine down to `final` times the learning rate."""
 
     name: Literal["cosine"] = "cosine"
-    warmup: Probability = 0.05
-    """Share of all steps."""
+    warmup: Probability | Auto = "auto"
+    """Share of all steps. `auto`: 5 %, but at least 10 steps and at most 20 %."""
     final: Probability = 0.0
 
 
@@ -64,14 +64,16 @@ class MultistepConfig(Config):
     milestones: list[Count] = Field(default=[325, 425])
     """Epochs."""
     gamma: Positive = 0.1
-    warmup: Probability = 0.0
+    warmup: Probability | Auto = 0.0
+    """Share of all steps; `auto` as in `cosine`."""
 
 
 class ConstantConfig(Config):
     """Linear warm-up, then a constant learning rate."""
 
     name: Literal["constant"] = "constant"
-    warmup: Probability = 0.0
+    warmup: Probability | Auto = 0.0
+    """Share of all steps; `auto` as in `cosine`."""
 
 
 ScheduleConfig = Annotated[CosineConfig | MultistepConfig | ConstantConfig, Field(discriminator="name")]

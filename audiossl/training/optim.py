@@ -89,6 +89,7 @@ def build_optimiser(recipe: Recipe, module: nn.Module, rates: Sequence[Rate] = (
 def lr_factor(recipe: Recipe, step: int, steps: int, steps_per_epoch: float) -> float:
     """What the base learning rate is multiplied by at optimiser step `step` of `steps`."""
     schedule = recipe.schedule
+    assert schedule.warmup != "auto", "auto values are resolved before training"
     warmup = round(schedule.warmup * steps)
     if step < warmup:
         return (step + 1) / warmup

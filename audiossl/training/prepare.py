@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from audiossl.errors import AudioError, RecipeError
 from audiossl.methods.build import build_method, view_plan
 from audiossl.modality import modality_of
 from audiossl.progress import Progress
-from audiossl.recipe.auto import Facts, Resolved, resolve, steps_per_epoch, total_steps
+from audiossl.recipe.auto import Facts, Resolved, resolve, total_steps
+from audiossl.recipe.demands import DataFacts, check_demands
 from audiossl.recipe.schema import Recipe
 from audiossl.rng import key, numpy_stream
 from audiossl.training.callbacks import Monitor
@@ -29,7 +31,7 @@ from audiossl.training.clips import clip_reader, make_plan, open_clips
 from audiossl.training.learner import Learner
 
 PROBED_HEADERS = 200
-"""Durations are estimated from this many files, spread over the table."""
+"""Durations are taken from this many files, spread over the table."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,17 @@ class Prepared:
 
 
 def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]]:
-    """`recipe` with its "auto" values chosen for this data and this machine, and what was chosen and why."""
+    """`recipe` with its "auto" values chosen for this data and this machine, and what was chosen and why.
+
+    Raises:
+        RecipeError: everything that the recipe asks of the data and does not get.
+    """
     device = choose_device(recipe.training.accelerator)
-    seconds = _mean_duration_s(items, modality_of(recipe).probe) * len(items)
+    durations_s = _durations_s(items, modality_of(recipe).probe)
+    plan = view_plan(recipe.method)
+    alike = plan.views > 1 and not (plan.short or plan.waveforms or plan.text)
+    check_demands(recipe, DataFacts(len(items), max(durations_s, default=math.inf), alike))
+    seconds = sum(durations_s) / max(1, len(durations_s)) * len(items)
     return resolve(
         recipe,
         Facts(
@@ -99,11 +109,10 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
 
     Raises:
         DataError: the data cannot be found or read.
-        RecipeError: a batch is larger than the data.
+        RecipeError: the data do not give what the recipe asks of them.
     """
     items = find_items(recipe)
     texts = paired_texts(recipe, items)
-    steps_per_epoch(recipe, len(items))
     recipe, resolved = resolve_recipe(recipe, items)
     modality = modality_of(recipe)
     frontend = modality.build_frontend(recipe.frontend)
@@ -165,13 +174,14 @@ def probe_targets(items: Items, indices: list[int]) -> tuple[torch.Tensor | None
     return labels, torch.from_numpy(group_numbers(chosen))
 
 
-def _mean_duration_s(items: Items, probe: Callable[[Path], Any]) -> float:
-    """Mean length of the readable files, from a sample of their headers; 0 when none of the sample is readable."""
-    paths = items.paths()
+def _durations_s(items: Items, probe: Callable[[Path], Any]) -> list[float]:
+    """Seconds of the readable clips of a sample."""
+    rows = list(zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True))
     durations = []
-    for path in paths[:: max(1, len(paths) // PROBED_HEADERS)]:
+    for path, start_s, end_s in rows[:: max(1, len(rows) // PROBED_HEADERS)]:
         try:
-            durations.append(float(probe(path).duration_s))
+            whole_s = float(probe(path).duration_s)
         except AudioError:
             continue
-    return sum(durations) / max(1, len(durations))
+        durations.append(min(whole_s, end_s or whole_s) - (start_s or 0.0))
+    return durations

@@ -8,7 +8,7 @@ import pytest
 from audiossl.errors import RecipeError
 from audiossl.recipe.auto import Facts, resolve, steps_per_epoch, total_steps
 from audiossl.recipe.schema import Recipe
-from audiossl.recipe.training import AdamWConfig, LarsConfig, OptimiserConfig, SgdConfig, TrainingConfig
+from audiossl.recipe.training import AdamWConfig, LarsConfig, OptimiserConfig, ScheduleConfig, SgdConfig, TrainingConfig
 
 SMALL = Facts(items=2000, decoded_bytes=320_000_000, cores=4, device="cpu", bf16=False)
 LARGE = Facts(items=10**6, decoded_bytes=8_000_000_001, cores=16, device="cuda", bf16=True)
@@ -17,8 +17,9 @@ OPTIMISERS = get_args(get_args(OptimiserConfig)[0])
 
 @pytest.mark.parametrize("facts", [SMALL, LARGE])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_nothing_stays_auto_but_the_windows_of_embedding(optimiser, facts):
-    recipe, resolved = resolve(Recipe(optimiser=optimiser()), facts)
+@pytest.mark.parametrize("schedule", get_args(get_args(ScheduleConfig)[0]))
+def test_nothing_stays_auto_but_the_windows_of_embedding(optimiser, schedule, facts):
+    recipe, resolved = resolve(Recipe(optimiser=optimiser(), schedule=schedule(warmup="auto")), facts)
     told = recipe.model_dump(mode="json")
     assert [key for key, value in told.pop("embedding").items() if value == "auto"] == ["window_s", "hop_s"]
     assert '"auto"' not in json.dumps(told)
@@ -29,7 +30,8 @@ def test_nothing_stays_auto_but_the_windows_of_embedding(optimiser, facts):
 def test_each_choice_is_told_once_and_resolving_again_changes_nothing():
     recipe, resolved = resolve(Recipe(), SMALL)
     assert {choice.field for choice in resolved} == {
-        "data.cache", "data.workers", "optimiser.lr", "training.accelerator", "training.precision", "training.threads",
+        "data.cache", "data.workers", "optimiser.lr", "schedule.warmup", "training.accelerator", "training.precision",
+        "training.threads",
     }  # fmt: skip
     assert resolve(recipe, LARGE) == (recipe, [])
 
@@ -64,6 +66,16 @@ def test_the_formula_is_the_one_in_the_fields_description(optimiser):
 
 
 @pytest.mark.parametrize(
+    ("steps", "share"), [(10**6, 0.05), (1000, 0.05), (200, 0.05), (100, 0.1), (50, 0.2), (10, 0.2), (1, 0.2)]
+)
+def test_warm_up_is_a_twentieth_of_the_run_but_neither_a_jolt_nor_most_of_it(steps, share):
+    recipe = resolve(Recipe(training=TrainingConfig(steps=steps)), SMALL)[0]
+    assert recipe.schedule.warmup == pytest.approx(share)
+    kept = Recipe(training=TrainingConfig(steps=steps), schedule={"name": "cosine", "warmup": 0.3})
+    assert resolve(kept, SMALL)[0].schedule.warmup == 0.3
+
+
+@pytest.mark.parametrize(
     ("training", "steps"),
     [
         (TrainingConfig(batch_size=128, epochs=3), 45),
@@ -84,9 +96,7 @@ def test_epochs_become_steps_of_whole_batches(training, steps):
 def test_fewer_clips_than_a_batch_are_refused_with_what_to_write():
     with pytest.raises(RecipeError) as caught:
         total_steps(Recipe(training=TrainingConfig(epochs=None, steps=7)), 100)
-    assert (
-        str(caught.value) == "batch_size 128 is larger than the data (100 clips); write training.batch_size: 64 or less"
-    )
+    assert str(caught.value) == "training.batch_size 128 is larger than the data (100 clips); write 64 or less"
     with pytest.raises(RecipeError, match=r"the data has 1 clip; training needs at least 2"):
         steps_per_epoch(Recipe(), 1)
     assert steps_per_epoch(Recipe(), 128) == 1

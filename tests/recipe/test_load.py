@@ -190,12 +190,18 @@ def test_an_unknown_recipe_is_refused_with_a_near_one(write):
         ("seed=!!python/object/apply:os.system [x]", "the tag"),
         ("views.spectrogram.9.p=1", "views.spectrogram.9: there is no item 9; the list has 5, counted from 0"),
         ("data={crop_ss: 3}", "--set data={crop_ss: 3}: data.crop_ss: unknown key; did you mean crop_s?"),
+        ("optimiser={name: lars, lr: 0}", "optimiser.lr: must be more than 0"),
     ],
 )
 def test_a_wrong_flag_is_named(write, override, message):
     (problem,) = refused(write("r.yaml", ""), override)
     assert problem.startswith(f"--set {override}: ")
     assert message in problem
+
+
+def test_a_section_told_by_a_flag_is_the_flags_not_the_files(write):
+    (problem,) = refused(write("r.yaml", "optimiser:\n  lr: 0.1\n"), "optimiser={name: lars, lr: 0}")
+    assert problem.startswith("--set optimiser={name: lars, lr: 0}: optimiser.lr: ")
 
 
 def test_faults_of_file_and_flags_come_together(write):
@@ -224,7 +230,7 @@ edits = st.one_of(
     st.tuples(st.just("seed"), st.integers(-5, 2**33)),
     st.tuples(st.just("description"), st.text(st.characters(codec="utf-8"), max_size=20)),
     st.tuples(st.just("training.batch_size"), st.integers(-2, 10**6) | st.text("ab1", max_size=3)),
-    st.tuples(st.just("data.crop_s"), st.floats(allow_nan=False) | st.none()),
+    st.tuples(st.just("data.crop_s"), st.floats(allow_nan=False, allow_infinity=False) | st.none()),
     st.tuples(st.just("optimiser.lr"), st.floats(0, 10) | st.just("auto")),
     st.tuples(st.just("optimiser.betas"), st.lists(st.floats(0, 1), max_size=3)),
     st.tuples(st.just("data.splits"), st.none() | st.lists(st.sampled_from(["no", "1e-3", "a b", ""]))),

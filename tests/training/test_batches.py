@@ -9,7 +9,7 @@ import torch
 from audiossl.data.batches import CropBatches, Plan, centre_crops, for_rank, make_loader
 from audiossl.data.decoded import DecodedStore, FileSource
 from audiossl.data.texts import text_rows
-from audiossl.errors import AudioError, DataError
+from audiossl.errors import AudioError, RecipeError
 
 LENGTH, CROP, HOP = 200, 50, 10
 
@@ -123,7 +123,7 @@ def test_texts_are_utf8_bytes_cut_between_characters(text, length, content):
 
 
 def test_a_batch_larger_than_the_data_says_what_to_write():
-    with pytest.raises(DataError, match=r"batch_size 4 is larger than the data \(3 clips\)"):
+    with pytest.raises(RecipeError, match=r"batch_size 4 is larger than the data \(3 clips\)"):
         plan(3)
 
 

@@ -1,0 +1,82 @@
+"""What a recipe asks of the data, checked before anything is decoded or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from audiossl.errors import RecipeError
+from audiossl.recipe.methods.base import MethodBase
+from audiossl.recipe.schema import Recipe
+
+REMEMBERED = ("queue", "prototypes", "clusters")
+"""Fields of a method that count clips: more of them than the data has is a mistake."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What the demands are held against."""
+
+    items: int
+    """Clips of the training data."""
+    longest_s: float
+    """Seconds of the longest clip, as far as it is known; infinity where nothing is."""
+    alike: bool
+    """Whether nothing but views and crops tells apart what the method compares: it takes several views of one kind."""
+
+
+def check_demands(recipe: Recipe, facts: DataFacts) -> None:
+    """Raise one `RecipeError` with everything that the recipe asks of the data and does not get."""
+    faults = [*_batch(recipe, facts.items), *_views(recipe, facts), *_sizes(recipe.method, facts.items, "method")]
+    if faults:
+        raise RecipeError(faults)
+
+
+def check_batch(batch_size: int, items: int) -> None:
+    """Raise `RecipeError` when `items` clips do not fill one batch."""
+    if items < 2:
+        raise RecipeError(f"the data has {items} clip{'s' * (items != 1)}; training needs at least 2")
+    if items < batch_size:
+        fits = 1 << (items.bit_length() - 1)
+        raise RecipeError(
+            f"training.batch_size {batch_size} is larger than the data ({items} clips); write {fits} or less"
+        )
+
+
+def _batch(recipe: Recipe, items: int) -> Iterator[str]:
+    try:
+        check_batch(recipe.training.batch_size, items)
+    except RecipeError as error:
+        yield str(error)
+
+
+def _views(recipe: Recipe, facts: DataFacts) -> Iterator[str]:
+    # What has no probability is a normalisation, the same for every view.
+    chain = [*recipe.views.waveform, *recipe.views.spectrogram]
+    if not facts.alike or any(getattr(view, "p", 0) > 0 for view in chain):
+        return
+    if recipe.data.crops == "same":
+        yield (
+            "all views of a clip are identical: they come from one crop and no augmentation changes them; "
+            "write data.crops: independent, or add one to views.spectrogram"
+        )
+        return
+    frontend = recipe.frontend
+    places_s = max(facts.longest_s, frontend.min_s) - recipe.data.crop_s
+    if places_s < frontend.hop / frontend.sample_rate:
+        yield (
+            f"all views of a clip are identical: no clip is longer than data.crop_s {recipe.data.crop_s:g} and no "
+            f"augmentation changes them; write a shorter data.crop_s, or add one to views.spectrogram"
+        )
+
+
+def _sizes(method: MethodBase, items: int, path: str) -> Iterator[str]:
+    for field in REMEMBERED:
+        told = getattr(method, field, "auto")
+        if isinstance(told, int) and told > items:
+            yield (
+                f"{path}.{field} {told} is larger than the data ({items} clips); "
+                f"write {max(2, items // 2)} or less, or auto"
+            )
+    for number, part in enumerate(getattr(method, "parts", ())):
+        yield from _sizes(part.method, items, f"{path}.parts.{number}.method")
