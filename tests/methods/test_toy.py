@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from audiossl.methods.clustering import Swav
 from audiossl.methods.contrastive import SimClr
-from audiossl.recipe.methods import SimClrConfig
+from audiossl.recipe.methods import SimClrConfig, SwavConfig
 from tests.methods import toy
 from tests.methods.case import Case
 from tests.methods.cases import CASES
@@ -23,8 +24,20 @@ class PositivesOnly(SimClr):
         return {"loss": -F.cosine_similarity(z1, z2).mean()}
 
 
+class SwavWithoutSinkhorn(Swav):
+    """The control whose codes are the softmax of the scores: nothing keeps the prototypes equally full."""
+
+    def codes(self, scores, at):
+        return [(view.detach() / self.config.epsilon).softmax(dim=1) for view in scores[:2]]
+
+
 CONTROLS = [
     pytest.param(Case(SimClrConfig(head="32")), PositivesOnly, id="positives only"),
+    pytest.param(
+        Case(SwavConfig(head="32", prototypes=32, queue=0, freeze_steps=0, short_crops=0)),
+        SwavWithoutSinkhorn,
+        id="swav without sinkhorn",
+    ),
 ]
 
 
