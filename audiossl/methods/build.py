@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
+from audiossl.methods.adversarial import SsGan
 from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.clip import Clip
 from audiossl.methods.clustering import DeepCluster, Sela, Swav
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
+from audiossl.methods.generative import Denoising, MaskedModelling, Vae
 from audiossl.methods.momentum_contrast import Moco, MocoV3
 from audiossl.methods.pretext import Rotation, Transforms
 from audiossl.methods.redundancy import BarlowTwins, VicReg
-from torch import nn
-
 from audiossl.recipe.methods import (
     BarlowTwinsConfig,
     ByolConfig,
     ClipConfig,
     DeepClusterConfig,
+    DenoisingConfig,
+    MaskedModellingConfig,
     MethodConfig,
     MocoConfig,
     MocoV3Config,
@@ -26,8 +30,10 @@ from audiossl.recipe.methods import (
     SelaConfig,
     SimClrConfig,
     SimSiamConfig,
+    SsGanConfig,
     SwavConfig,
     TransformsConfig,
+    VaeConfig,
     VicRegConfig,
 )
 
@@ -45,6 +51,10 @@ METHODS: dict[type[Any], type[Method[Any]]] = {
     VicRegConfig: VicReg,
     MocoConfig: Moco,
     MocoV3Config: MocoV3,
+    DenoisingConfig: Denoising,
+    MaskedModellingConfig: MaskedModelling,
+    VaeConfig: Vae,
+    SsGanConfig: SsGan,
 }
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.clip import ClipConfig
 from audiossl.recipe.methods.clustering import DeepClusterConfig, SelaConfig, SwavConfig
 from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
+from audiossl.recipe.methods.generative import DenoisingConfig, MaskedModellingConfig, SsGanConfig, VaeConfig
 from audiossl.recipe.methods.momentum_contrast import MocoConfig, MocoV3Config
 from audiossl.recipe.methods.pretext import RotationConfig, TransformsConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
-from pydantic import Field
 
 MethodConfig = Annotated[
     SimClrConfig
@@ -27,7 +29,11 @@ MethodConfig = Annotated[
     | DeepClusterConfig
     | SelaConfig
     | MocoConfig
-    | MocoV3Config,
+    | MocoV3Config
+    | DenoisingConfig
+    | MaskedModellingConfig
+    | SsGanConfig
+    | VaeConfig,
     Field(discriminator="name"),
 ]
 
@@ -36,7 +42,9 @@ __all__ = [
     "ByolConfig",
     "ClipConfig",
     "DeepClusterConfig",
+    "DenoisingConfig",
     "HeadSpec",
+    "MaskedModellingConfig",
     "MethodBase",
     "MethodConfig",
     "MocoConfig",
@@ -45,7 +53,9 @@ __all__ = [
     "SelaConfig",
     "SimClrConfig",
     "SimSiamConfig",
+    "SsGanConfig",
     "SwavConfig",
     "TransformsConfig",
+    "VaeConfig",
     "VicRegConfig",
 ]
