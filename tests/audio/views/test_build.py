@@ -64,6 +64,19 @@ def test_equal_seeds_give_equal_views_and_others_others() -> None:
     assert not torch.equal(views.waveform(wave, draws(3)), views.waveform(wave, draws(4)))
 
 
+@pytest.mark.parametrize(("share", "frames"), [(0.5, 5), (0.25, 2), (1.0, 10), (0.01, 1)])
+def test_short_views_are_stretches_of_every_example_at_places_of_their_own(share: float, frames: int) -> None:
+    views = build_views(ViewsConfig(), sample_rate=16_000, log="ln", statistics=Measured())
+    time = torch.arange(10.0).expand(400, 1, 3, 10)
+    x = 1000 * torch.arange(400.0).view(-1, 1, 1, 1) + 100 * torch.arange(3.0).view(3, 1) + time
+    short = views.short(x, share, draws(1))
+    assert short.shape == (400, 1, 3, frames)
+    first = short[:, 0, 0, 0] % 100
+    assert torch.equal(short, x[..., :frames] + first.view(-1, 1, 1, 1))
+    assert set(first.tolist()) == set(range(10 - frames + 1))
+    assert torch.equal(short, views.short(x, share, draws(1)))
+
+
 def test_normalise_without_statistics_is_refused() -> None:
     with pytest.raises(UsageError, match="needs the mean and deviation of the training data"):
         build_views(ViewsConfig(), sample_rate=16_000, log="ln", statistics=None)
