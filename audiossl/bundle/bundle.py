@@ -6,7 +6,7 @@ Shapes: B windows, S samples, F mel bands, T spectrogram frames, W windows of on
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from audiossl.bundle.text import TextSide
 from audiossl.bundle.windows import Samples, Window, cut
 from audiossl.encoders.base import Encoder
 from audiossl.errors import UsageError
@@ -60,6 +61,7 @@ class Bundle:
         statistics: the normalisation.
         sha256: of the bundle file, or of what the file would hold.
         about: the rest of the file's metadata: versions, data, training.
+        text: of an encoder that learnt from sounds and texts (CLIP); see `embed_text` and `project`.
     """
 
     recipe: Recipe
@@ -68,9 +70,10 @@ class Bundle:
     statistics: Statistics
     sha256: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
+    text: TextSide | None = None
 
     def __post_init__(self) -> None:
-        for module in (self.frontend, self.encoder):
+        for module in (self.frontend, self.encoder, self.text):
             if isinstance(module, nn.Module):
                 module.eval().requires_grad_(False)
         if self.device.type == "cpu":
@@ -96,6 +99,8 @@ class Bundle:
         """Move the weights; returns self."""
         self.frontend.to(device)
         self.encoder.to(device)
+        if self.text is not None:
+            self.text.to(device)
         return self
 
     def normalise(self, x_BCFT: Tensor) -> Tensor:
@@ -158,12 +163,31 @@ class Bundle:
         times: Times = (np.arange(len(frames), dtype=np.float64) + 0.5) * step_s
         return times, frames
 
+    def embed_text(self, texts: Sequence[str]) -> Array:
+        """Texts in the space that they share with `project`ed sounds (n, P), each of length 1.
+
+        Raises:
+            UsageError: the encoder learnt from sounds alone.
+        """
+        rows: Array = self._text_side().embed_text(texts).float().cpu().numpy()
+        return rows
+
+    def project(self, embeddings: npt.ArrayLike) -> Array:
+        """Embeddings (N, D) in the space that they share with texts (N, P), each of length 1.
+
+        Raises:
+            UsageError: the encoder learnt from sounds alone.
+        """
+        rows: Array = self._text_side().project(torch.from_numpy(np.asarray(embeddings, np.float32))).cpu().numpy()
+        return rows
+
     def describe(self) -> dict[str, Any]:
         """What this encoder is, in plain values, for people and `--json`."""
         return {
             "sha256": self.sha256,
             "encoder": self.recipe.encoder.model_dump(mode="json"),
             "embedding_dim": self.embedding_dim,
+            "text_dim": None if self.text is None else self.text.dim,
             "parameters": sum(weight.numel() for weight in self.encoder.parameters()),
             "frontend": self.recipe.frontend.model_dump(mode="json"),
             "statistics": vars(self.statistics),
@@ -171,6 +195,14 @@ class Bundle:
             "recipe": self.recipe.name,
             **self.about,
         }
+
+    def _text_side(self) -> TextSide:
+        if self.text is None:
+            raise UsageError(
+                f"the encoder of recipe {self.recipe.name} learnt from sounds alone and knows no text; pretrain one "
+                "with texts, e.g. audio/esc50_clip"
+            )
+        return self.text
 
     def _batch(self, window: Window) -> Tensor:
         return torch.from_numpy(self.frontend.prepare(window.samples)).to(self.device)[None]

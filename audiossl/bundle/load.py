@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiossl.bundle.bundle import Bundle, Statistics
-from audiossl.bundle.metadata import PREFIX, Metadata, read_metadata
+from audiossl.bundle.metadata import PREFIX, TEXT_PREFIX, Metadata, read_metadata
+from audiossl.bundle.text import TextSide, build_text_side
 from audiossl.encoders.base import Encoder
 from audiossl.errors import AudiosslError, CheckpointError
 from audiossl.modality import modality_of
@@ -35,12 +36,13 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> Bundle:
         weights = load_tensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: is cut or damaged ({error}); copy it again") from error
-    encoder = _build(metadata, weights, path)
+    encoder, text = _build(metadata, weights, path)
     bundle = Bundle(
         recipe=metadata.recipe,
         frontend=modality_of(metadata.recipe).build_frontend(metadata.recipe.frontend),
         encoder=encoder,
         statistics=Statistics(**metadata.statistics.model_dump()),
+        text=text,
         sha256=hashlib.sha256(content).hexdigest(),
         about=metadata.model_dump(mode="json", include={"audiossl", "recipe_hash", "versions", "data", "training"}),
     )
@@ -67,32 +69,48 @@ def _read(path: Path) -> bytes:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _build(metadata: Metadata, weights: Mapping[str, Tensor], path: Path) -> Encoder:
-    """The encoder with its weights. Built first without memory, so that shapes are compared before any is taken."""
-    recipe = metadata.recipe
-    build = modality_of(recipe).build_encoder
+def _build(metadata: Metadata, weights: Mapping[str, Tensor], path: Path) -> tuple[Encoder, TextSide | None]:
+    """Both sides with their weights. Built first without memory, so that shapes are compared before any is taken."""
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                expected = build(recipe.encoder, recipe.frontend.n_mels).state_dict()
+                expected = _parts(metadata)
             if problems := _differences(expected, weights):
                 more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise CheckpointError(f"{path}: {problems[0]}{more}; the bundle is damaged or of another encoder")
-            encoder = build(recipe.encoder, recipe.frontend.n_mels)
+            parts = _parts(metadata)
         except AudiosslError as error:
             raise CheckpointError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
-    encoder.load_state_dict({name.removeprefix(PREFIX): weight for name, weight in weights.items()})
-    if encoder.embedding_dim != metadata.embedding_dim:
-        raise CheckpointError(
-            f"{path}: says {metadata.embedding_dim} dimensions, its encoder has {encoder.embedding_dim}"
-        )
-    return encoder
+    parts.load_state_dict(dict(weights))
+    modules = dict(parts.named_children())
+    encoder, text = modules["encoder"], modules.get("text")
+    assert isinstance(encoder, Encoder)
+    assert text is None or isinstance(text, TextSide)
+    for what, told, dim in (
+        ("dimensions", metadata.embedding_dim, encoder.embedding_dim),
+        ("dimensions shared with texts", metadata.text_dim, None if text is None else text.dim),
+    ):
+        if told != dim:
+            raise CheckpointError(f"{path}: says {told} {what}, its encoder has {dim}")
+    return encoder, text
 
 
-def _differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:
-    problems = [f"tensor {PREFIX}{name} is missing" for name in expected if PREFIX + name not in weights]
+def _parts(metadata: Metadata) -> nn.ModuleDict:
+    """The modules that the file's tensors belong to, under the names that the tensors begin with."""
+    recipe = metadata.recipe
+    encoder = modality_of(recipe).build_encoder(recipe.encoder, recipe.frontend.n_mels)
+    parts = nn.ModuleDict({PREFIX[:-1]: encoder})
+    text = None if metadata.text_dim is None else build_text_side(recipe, encoder.embedding_dim)
+    if text is not None:
+        parts[TEXT_PREFIX[:-1]] = text
+    return parts
+
+
+def _differences(parts: nn.ModuleDict, weights: Mapping[str, Tensor]) -> list[str]:
+    expected = parts.state_dict()
+    problems = [f"tensor {name} is missing" for name in expected if name not in weights]
     for name, weight in weights.items():
-        wanted = expected.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+        wanted = expected.get(name)
         if wanted is None:
             problems.append(f"tensor {name} is not one of the encoder's")
         elif (weight.shape, weight.dtype) != (wanted.shape, wanted.dtype):

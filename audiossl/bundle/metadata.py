@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, ValidationError
 
 from audiossl.errors import CheckpointError
-from audiossl.recipe.base import Config, Positive
+from audiossl.recipe.base import Config, Count, Positive
 from audiossl.recipe.schema import Recipe
 from audiossl.version import __version__
 
@@ -20,7 +20,9 @@ FORMAT = 1
 KEY = "audiossl"
 """The one key of the safetensors metadata."""
 PREFIX = "encoder."
-"""Every tensor's name starts with it."""
+"""The names of the encoder's tensors start with it."""
+TEXT_PREFIX = "text."
+"""The names of the text side's tensors start with it."""
 _MAX_HEADER = 16 * 2**20
 
 
@@ -41,6 +43,8 @@ class Metadata(Config):
     recipe: Recipe
     recipe_hash: str
     embedding_dim: int
+    text_dim: Count | None = None
+    """Size of the space that sounds and texts share; None without a text side."""
     statistics: StatisticsConfig
     versions: dict[str, str] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)
@@ -54,6 +58,7 @@ def compose(
     statistics: Mapping[str, float],
     embedding_dim: int,
     *,
+    text_dim: int | None = None,
     training: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> str:
@@ -69,6 +74,7 @@ def compose(
             "recipe": recipe.model_dump(mode="json"),
             "recipe_hash": recipe_hash(recipe),
             "embedding_dim": embedding_dim,
+            **({} if text_dim is None else {"text_dim": text_dim}),
             "statistics": dict(statistics),
             "versions": {"python": platform.python_version(), "torch": version("torch")},
             "data": _finite(dict(data or {})),

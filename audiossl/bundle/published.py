@@ -93,7 +93,7 @@ def uclser20_vgg_bundle(
     with torch.random.fork_rng(devices=[]):
         encoder = modality.build_encoder(recipe.encoder, recipe.frontend.n_mels)
     encoder.load_state_dict({k: v for k, v in published.state_dict.items() if not k.startswith("dense_out.")})
-    about: dict[str, dict[str, Any]] = {
+    about: dict[str, Any] = {
         "training": {
             "imported_from": "VGG_best.pth of github.com/edufonseca/uclser20 (MIT), Fonseca et al., ICASSP 2021",
             "file": Path(path).name,

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from audiossl import files
 from audiossl.bundle.bundle import Statistics
-from audiossl.bundle.metadata import KEY, PREFIX, compose
+from audiossl.bundle.metadata import KEY, PREFIX, TEXT_PREFIX, compose
+from audiossl.bundle.text import TextSide
 from audiossl.encoders.base import Encoder
 from audiossl.recipe.schema import Recipe
 
@@ -24,6 +25,7 @@ def save_bundle(
     encoder: nn.Module,
     recipe: Recipe,
     statistics: Statistics,
+    text: TextSide | None = None,
     training: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> str:
@@ -34,6 +36,7 @@ def save_bundle(
         encoder: any device, any mode; has `embedding_dim`.
         recipe: with every "auto" resolved.
         statistics: the normalisation measured on the training data.
+        text: of a method that learnt from sounds and texts.
         training: steps, epochs, loss, last monitors, wall time, date; plain JSON values.
         data: the data's fingerprint; plain JSON values.
 
@@ -43,7 +46,7 @@ def save_bundle(
     Raises:
         WriteError: the disk is full or the place cannot be written; `path` is as it was before.
     """
-    content = serialise(encoder=encoder, recipe=recipe, statistics=statistics, training=training, data=data)
+    content = serialise(encoder=encoder, recipe=recipe, statistics=statistics, text=text, training=training, data=data)
     files.write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -53,12 +56,24 @@ def serialise(
     encoder: nn.Module,
     recipe: Recipe,
     statistics: Statistics,
+    text: TextSide | None = None,
     training: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The bytes of a bundle; the same arguments give the same bytes."""
-    # Cloned, because safetensors refuses tensors that share memory.
-    state = encoder.state_dict()
-    weights = {PREFIX + name: weight.detach().to("cpu", copy=True).contiguous() for name, weight in state.items()}
-    about = compose(recipe, asdict(statistics), cast(Encoder, encoder).embedding_dim, training=training, data=data)
+    weights = _named(PREFIX, encoder) | ({} if text is None else _named(TEXT_PREFIX, text))
+    about = compose(
+        recipe,
+        asdict(statistics),
+        cast(Encoder, encoder).embedding_dim,
+        text_dim=None if text is None else text.dim,
+        training=training,
+        data=data,
+    )
     return save(weights, metadata={KEY: about})
+
+
+def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of `module`, copied, because safetensors refuses tensors that share memory."""
+    state = module.state_dict()
+    return {prefix + name: weight.detach().to("cpu", copy=True).contiguous() for name, weight in state.items()}

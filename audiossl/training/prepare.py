@@ -60,6 +60,7 @@ def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]
     Raises:
         RecipeError: everything that the recipe asks of the data and does not get.
     """
+    paired_texts(recipe, items)
     device = choose_device(recipe.training.accelerator)
     durations_s = _durations_s(items, modality_of(recipe).probe)
     plan = view_plan(recipe.method)
@@ -114,6 +115,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     items = find_items(recipe)
     texts = paired_texts(recipe, items)
     recipe, resolved = resolve_recipe(recipe, items)
+    texts = paired_texts(recipe, items)
     modality = modality_of(recipe)
     frontend = modality.build_frontend(recipe.frontend)
     source = open_clips(clip_reader(items, recipe, modality, frontend), recipe, progress)

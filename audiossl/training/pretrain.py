@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from audiossl.bundle.bundle import Statistics
 from audiossl.bundle.save import save_bundle
+from audiossl.bundle.text import text_side
 from audiossl.data.batches import for_rank, make_loader
 from audiossl.data.decoded import Failure
 from audiossl.devices import keep_freed_memory
@@ -199,6 +200,7 @@ def _publish(
         encoder=learner.method.encoder,
         recipe=prepared.recipe,
         statistics=statistics,
+        text=text_side(learner.method, prepared.recipe),
         training=summary,
         data=data,
     )
