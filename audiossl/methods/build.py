@@ -14,7 +14,7 @@ from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.methods.generative import Denoising, MaskedModelling, Vae
 from audiossl.methods.momentum_contrast import Moco, MocoV3
-from audiossl.methods.pretext import Rotation, Transforms
+from audiossl.methods.pretext import Jigsaw, Rotation, Transforms
 from audiossl.methods.redundancy import BarlowTwins, VicReg
 from audiossl.recipe.methods import (
     BarlowTwinsConfig,
@@ -22,6 +22,7 @@ from audiossl.recipe.methods import (
     ClipConfig,
     DeepClusterConfig,
     DenoisingConfig,
+    JigsawConfig,
     MaskedModellingConfig,
     MethodConfig,
     MocoConfig,
@@ -55,6 +56,7 @@ METHODS: dict[type[Any], type[Method[Any]]] = {
     MaskedModellingConfig: MaskedModelling,
     VaeConfig: Vae,
     SsGanConfig: SsGan,
+    JigsawConfig: Jigsaw,
 }
 
 

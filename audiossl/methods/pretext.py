@@ -18,7 +18,8 @@ from audiossl.methods.base import At, Method, ViewPlan
 from audiossl.methods.changes import transformed, turns
 from audiossl.methods.heads import build_head, head_dim
 from audiossl.methods.losses.precision import full_precision
-from audiossl.recipe.methods import RotationConfig, TransformsConfig
+from audiossl.methods.tiles import cut, distant_orders, shuffled, standardised
+from audiossl.recipe.methods import JigsawConfig, RotationConfig, TransformsConfig
 
 C = TypeVar("C", RotationConfig, TransformsConfig)
 
@@ -35,8 +36,7 @@ class Changed(Method[C], abc.ABC):
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make the classifier."""
-        hidden = self.config.hidden
-        self.classifier = nn.Sequential(build_head(hidden, embedding_dim), nn.Linear(head_dim(hidden), self.classes))
+        self.classifier = build_classifier(self.config.hidden, embedding_dim, self.classes)
 
     @abc.abstractmethod
     def changed(self, view: Tensor) -> list[Tensor]:
@@ -77,6 +77,49 @@ class Transforms(Changed[TransformsConfig]):
     def changed(self, view: Tensor) -> list[Tensor]:
         """The config's transforms of the view."""
         return transformed(view, self.config.transforms, self.config.factor, self.config.smoothing)
+
+
+class Jigsaw(Method[JigsawConfig]):
+    """Jigsaw puzzles (Noroozi and Favaro 2016): tiles pass the encoder one by one; which of P orders are they in?"""
+
+    orders: Tensor
+
+    @classmethod
+    def view_plan(cls, config: JigsawConfig) -> ViewPlan:
+        """One view."""
+        return ViewPlan(views=1)
+
+    def build(self, embedding_dim: int, n_items: int) -> None:
+        """Choose the orders, make the head of a tile and the classifier.
+
+        Raises:
+            RecipeError: more than one row of tiles for an encoder of a fixed number of bands.
+        """
+        rows, columns = self.config.grid
+        if rows > 1 and not getattr(self.encoder, "any_bands", True):
+            raise RecipeError(
+                f"method.grid: this encoder takes all mel bands at once, not tiles of a {rows}th of them; "
+                f"write grid: [1, {rows * columns}], which cuts time alone"
+            )
+        tiles, count = rows * columns, self.config.permutations
+        self.register_buffer("orders", distant_orders(tiles, count, self.config.permutation_seed))
+        self.tile_head = build_head(self.config.tile_head, embedding_dim)
+        self.classifier = build_classifier(self.config.hidden, tiles * head_dim(self.config.tile_head), count)
+
+    def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
+        """Cross-entropy over the orders, one puzzle from each clip.
+
+        Tiles are shuffled after the encoder, which sees each alone and is none the wiser.
+        """
+        tiles = standardised(cut(views[0], self.config.grid, self.config.gap))
+        z = self.tile_head(self.encoder(tiles.flatten(0, 1))).unflatten(0, tiles.shape[:2])
+        answers = torch.randint(len(self.orders), (len(z),), device=z.device)
+        return classification(self.classifier(shuffled(z, self.orders[answers]).flatten(1)), answers)
+
+
+def build_classifier(hidden: str, dim_in: int, classes: int) -> nn.Sequential:
+    """The layers of `hidden`, then one to the classes."""
+    return nn.Sequential(build_head(hidden, dim_in), nn.Linear(head_dim(hidden), classes))
 
 
 def classification(logits: Tensor, answers: Tensor) -> dict[str, Tensor]:

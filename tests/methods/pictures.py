@@ -1,10 +1,12 @@
-"""The world of pictures: 16 bent strokes, never symmetric, each seen a little shifted under noise and a gradient.
+"""Two worlds of pictures, each picture seen a little shifted, under noise and on a gradient.
 
-A stroke is a line through four points. To say how a picture was turned, mirrored, or cut and shuffled, one must know
-which stroke it is: noise and background look the same whichever way they are turned.
+The world of pictures has 16 bent strokes, never symmetric, each a line through four points. To say how a picture was
+turned or mirrored, one must know which stroke it is: noise and background look the same whichever way they are turned.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,10 @@ POINTS = 4
 
 
 class Pictures(World):
-    """Pictures (N, 1, 16, 16) and a small convolutional encoder, which takes any size from 4 x 4."""
+    """Pictures (N, 1, 16, 16) and a small convolutional encoder, which takes any size."""
+
+    shift = 2
+    contrast = 2.0
 
     def encoder(self) -> nn.Module:
         layers: list[nn.Module] = []
@@ -31,16 +36,16 @@ class Pictures(World):
         return draw(shapes[labels] + 0.05 * torch.randn(n, POINTS, 2, generator=generator)), labels
 
     def view(self, items: Tensor, generator: torch.Generator) -> Tensor:
-        """Moved by up to two pixels, louder or softer, on a gradient of any direction, under noise."""
+        """Moved by up to `shift` pixels, louder or softer, on a gradient of any direction, under noise."""
         n = len(items)
-        shift = torch.randint(-2, 3, (2, n, 1), generator=generator)
+        shift = torch.randint(-self.shift, self.shift + 1, (2, n, 1), generator=generator)
         rows, columns = (torch.arange(SIZE) + shift) % SIZE
         moved = items[torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
         gain = 0.7 + 0.6 * torch.rand(n, 1, 1, 1, generator=generator)
         axis = torch.linspace(-1, 1, SIZE)
         slope = torch.randn(2, n, 1, 1, 1, generator=generator)
         gradient = slope[0] * axis[:, None] + slope[1] * axis
-        return 2 * gain * moved + gradient + 0.5 * torch.randn(items.shape, generator=generator)
+        return self.contrast * gain * moved + gradient + 0.5 * torch.randn(items.shape, generator=generator)
 
 
 def draw(points: Tensor) -> Tensor:
@@ -54,6 +59,38 @@ def draw(points: Tensor) -> Tensor:
     return torch.exp(-distance / 0.02).view(-1, 1, SIZE, SIZE)
 
 
-PICTURES = "pictures"
-"""Its name for a `Case`."""
-WORLDS[PICTURES] = Pictures()
+class Mosaics(Pictures):
+    """Pictures of four of eight patches, a patch in each quarter; 16 choices of four, each in an order of its own.
+
+    Where a patch belongs depends on the other three, so that a puzzle needs all of them recognised. A stroke would not
+    do: it lies in the middle of its picture, and its ends alone tell left from right.
+    """
+
+    shift = 1
+    contrast = 1.0
+
+    def items(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pictures (n, 1, 16, 16) with a little noise of their own, and their classes (n,)."""
+        fixed = torch.Generator().manual_seed(0)
+        patches = smooth_patches(8, fixed)
+        choices = torch.tensor(list(itertools.combinations(range(8), 4)))
+        choices = choices[torch.randperm(len(choices), generator=fixed)[:CLUSTERS]]
+        choices = choices.gather(1, torch.rand(choices.shape, generator=fixed).argsort(dim=1))
+        labels = torch.randint(CLUSTERS, (n,), generator=generator)
+        quarters = patches[choices[labels]].view(n, 2, 2, 8, 8)
+        pictures = quarters.transpose(2, 3).reshape(n, 1, SIZE, SIZE)
+        return pictures + 0.3 * torch.randn(pictures.shape, generator=generator), labels
+
+
+def smooth_patches(n: int, generator: torch.Generator) -> Tensor:
+    """Random patches (n, 8, 8) of mean 0 and deviation 1, whose waves are 2.5 pixels or longer."""
+    frequency = torch.fft.fftfreq(8)
+    size = (frequency[:, None] ** 2 + frequency**2).sqrt()
+    spectrum = torch.fft.fft2(torch.randn(n, 8, 8, generator=generator)) * ((size > 0) & (size < 0.4))
+    patches = torch.fft.ifft2(spectrum).real
+    return patches / patches.std(dim=(1, 2), keepdim=True)
+
+
+PICTURES, MOSAICS = "pictures", "mosaics"
+"""Their names for a `Case`."""
+WORLDS.update({PICTURES: Pictures(), MOSAICS: Mosaics()})

@@ -13,7 +13,7 @@ from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
 from audiossl.recipe.methods.generative import DenoisingConfig, MaskedModellingConfig, SsGanConfig, VaeConfig
 from audiossl.recipe.methods.momentum_contrast import MocoConfig, MocoV3Config
-from audiossl.recipe.methods.pretext import RotationConfig, TransformsConfig
+from audiossl.recipe.methods.pretext import JigsawConfig, RotationConfig, TransformsConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
 
 MethodConfig = Annotated[
@@ -33,7 +33,8 @@ MethodConfig = Annotated[
     | DenoisingConfig
     | MaskedModellingConfig
     | SsGanConfig
-    | VaeConfig,
+    | VaeConfig
+    | JigsawConfig,
     Field(discriminator="name"),
 ]
 
@@ -44,6 +45,7 @@ __all__ = [
     "DeepClusterConfig",
     "DenoisingConfig",
     "HeadSpec",
+    "JigsawConfig",
     "MaskedModellingConfig",
     "MethodBase",
     "MethodConfig",

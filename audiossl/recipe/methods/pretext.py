@@ -89,8 +89,10 @@ class JigsawConfig(MethodBase):
     """What the set of orders is made from."""
     gap: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of a cell's side that its tile leaves free, at random places, so that edges do not go on in the next."""
-    tile_head: HeadSpec = "1000 relu"
-    """From the embedding of a tile to what is laid side by side and classified."""
+    tile_head: HeadSpec = "512 relu"
+    """From the embedding of a tile to what is laid side by side."""
+    hidden: HeadSpec = "4096 relu"
+    """Layers over all tiles together, before the classes: here what one tile leaves open is settled by the others."""
 
     @model_validator(mode="after")
     def _solvable(self) -> JigsawConfig:
