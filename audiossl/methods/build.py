@@ -14,12 +14,15 @@ from audiossl.methods.contrastive import SimClr
 from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.methods.generative import Denoising, MaskedModelling, Vae
 from audiossl.methods.momentum_contrast import Moco, MocoV3
+from audiossl.methods.multi_format import MultiFormat
+from audiossl.methods.predictive import Cpc
 from audiossl.methods.pretext import Jigsaw, Rotation, Transforms
 from audiossl.methods.redundancy import BarlowTwins, VicReg
 from audiossl.recipe.methods import (
     BarlowTwinsConfig,
     ByolConfig,
     ClipConfig,
+    CpcConfig,
     DeepClusterConfig,
     DenoisingConfig,
     JigsawConfig,
@@ -27,6 +30,7 @@ from audiossl.recipe.methods import (
     MethodConfig,
     MocoConfig,
     MocoV3Config,
+    MultiFormatConfig,
     RotationConfig,
     SelaConfig,
     SimClrConfig,
@@ -41,6 +45,8 @@ from audiossl.recipe.methods import (
 METHODS: dict[type[Any], type[Method[Any]]] = {
     SimClrConfig: SimClr,
     ClipConfig: Clip,
+    CpcConfig: Cpc,
+    MultiFormatConfig: MultiFormat,
     BarlowTwinsConfig: BarlowTwins,
     ByolConfig: Byol,
     SimSiamConfig: SimSiam,

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from audiossl import files
 from audiossl.errors import RecipeError, UsageError
+from audiossl.recipe.fit import misfits
 from audiossl.recipe.problems import did_you_mean, problems
 from audiossl.recipe.schema import Recipe
 from audiossl.recipe.yaml import dump_yaml, parse_yaml, read_yaml
@@ -90,6 +91,9 @@ def load_recipe(source: str | Path | Recipe, overrides: Sequence[str] = ()) -> R
         recipe = Recipe.model_validate(layer.value)
     except ValidationError as error:
         for problem in problems(Recipe, error):
+            layer.fault(*problem)
+    else:
+        for problem in misfits(recipe):
             layer.fault(*problem)
     if layer.faults:
         rank = {place.source: number for number, child in enumerate(layers) for place in child.places.values()}

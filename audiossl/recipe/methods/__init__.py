@@ -13,12 +13,16 @@ from audiossl.recipe.methods.contrastive import SimClrConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
 from audiossl.recipe.methods.generative import DenoisingConfig, MaskedModellingConfig, SsGanConfig, VaeConfig
 from audiossl.recipe.methods.momentum_contrast import MocoConfig, MocoV3Config
+from audiossl.recipe.methods.multi_format import MultiFormatConfig
+from audiossl.recipe.methods.predictive import CpcConfig
 from audiossl.recipe.methods.pretext import JigsawConfig, RotationConfig, TransformsConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
 
 MethodConfig = Annotated[
     SimClrConfig
     | ClipConfig
+    | CpcConfig
+    | MultiFormatConfig
     | BarlowTwinsConfig
     | ByolConfig
     | SimSiamConfig
@@ -42,6 +46,7 @@ __all__ = [
     "BarlowTwinsConfig",
     "ByolConfig",
     "ClipConfig",
+    "CpcConfig",
     "DeepClusterConfig",
     "DenoisingConfig",
     "HeadSpec",
@@ -51,6 +56,7 @@ __all__ = [
     "MethodConfig",
     "MocoConfig",
     "MocoV3Config",
+    "MultiFormatConfig",
     "RotationConfig",
     "SelaConfig",
     "SimClrConfig",

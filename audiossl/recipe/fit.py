@@ -1,0 +1,58 @@
+"""Whether the parts of a recipe fit each other: each may be right by itself and still not follow on another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from audiossl.recipe.encoders import CausalConfig, CausalWaveformConfig, WaveformCnnConfig
+from audiossl.recipe.frontends import WaveformConfig
+from audiossl.recipe.methods import CpcConfig, MethodBase, MultiFormatConfig
+from audiossl.recipe.problems import Problem
+from audiossl.recipe.schema import Recipe
+from audiossl.recipe.spectrogram_views import NormaliseConfig
+
+
+def misfits(recipe: Recipe) -> Iterator[Problem]:
+    """Every part that cannot follow on another one, and what to write instead."""
+    hears = isinstance(recipe.encoder, CausalWaveformConfig | WaveformCnnConfig)
+    if isinstance(recipe.frontend, WaveformConfig):
+        if not hears:
+            what = f"{recipe.encoder.name} takes spectrograms, and the front end gives waveforms; write causal_waveform"
+            yield Problem("encoder.name", f"{what} or waveform_cnn, or another frontend.name")
+        yield from _waveform_views(recipe)
+    elif hears:
+        what = f"{recipe.encoder.name} takes raw waveforms; write frontend.name: waveform, or another encoder"
+        yield Problem("encoder.name", what)
+    for method in _methods(recipe.method):
+        if isinstance(method, CpcConfig):
+            yield from _cpc(recipe, method)
+        if isinstance(method, MultiFormatConfig) and isinstance(recipe.frontend, WaveformConfig):
+            yield Problem("frontend.name", "multi_format compares waveforms with spectrograms; write byola or logmel")
+
+
+def _methods(method: MethodBase) -> Iterator[MethodBase]:
+    """`method` and the parts of a combined one."""
+    yield method
+    for part in getattr(method, "parts", ()):
+        yield from _methods(part.method)
+
+
+def _waveform_views(recipe: Recipe) -> Iterator[Problem]:
+    for number, view in enumerate(recipe.views.spectrogram):
+        if not isinstance(view, NormaliseConfig):
+            what = f"{view.name} changes spectrograms, and the front end gives waveforms; keep only normalise in this"
+            yield Problem(f"views.spectrogram.{number}", f"{what} chain and write augmentations in views.waveform")
+
+
+def _cpc(recipe: Recipe, method: CpcConfig) -> Iterator[Problem]:
+    encoder, frontend = recipe.encoder, recipe.frontend
+    if not isinstance(encoder, CausalConfig):
+        what = f"cpc needs an encoder that never looks ahead, and {encoder.name} does; write causal"
+        yield Problem("encoder.name", f"{what}, or causal_waveform with frontend.name: waveform")
+        return
+    frames = round(recipe.data.crop_s * frontend.sample_rate / frontend.hop) // prod(encoder.strides)
+    if frames <= method.steps:
+        what = f"cpc cannot predict {method.steps} steps in a crop of {frames} encoder frames"
+        cure = f"write {frames - 1} or less, or a longer data.crop_s" if frames > 1 else "write a longer data.crop_s"
+        yield Problem("method.steps", f"{what}; {cure}")
