@@ -10,7 +10,8 @@ from audiossl.methods.adversarial import SsGan
 from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.clip import Clip
 from audiossl.methods.clustering import DeepCluster, Sela, Swav
-from audiossl.methods.contrastive import SimClr
+from audiossl.methods.contrastive import Cola, Npid, SimClr
+from audiossl.methods.distance import DistanceWeighted, MarginContrastive, Triplet
 from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.methods.generative import Denoising, MaskedModelling, Vae
 from audiossl.methods.momentum_contrast import Moco, MocoV3
@@ -23,14 +24,18 @@ from audiossl.recipe.methods import (
     ByolConfig,
     ClipConfig,
     CpcConfig,
+    ColaConfig,
     DeepClusterConfig,
     DenoisingConfig,
+    DistanceWeightedConfig,
     JigsawConfig,
+    MarginContrastiveConfig,
     MaskedModellingConfig,
     MethodConfig,
     MocoConfig,
     MocoV3Config,
     MultiFormatConfig,
+    NpidConfig,
     RotationConfig,
     SelaConfig,
     SimClrConfig,
@@ -38,12 +43,18 @@ from audiossl.recipe.methods import (
     SsGanConfig,
     SwavConfig,
     TransformsConfig,
+    TripletConfig,
     VaeConfig,
     VicRegConfig,
 )
 
 METHODS: dict[type[Any], type[Method[Any]]] = {
     SimClrConfig: SimClr,
+    NpidConfig: Npid,
+    ColaConfig: Cola,
+    MarginContrastiveConfig: MarginContrastive,
+    TripletConfig: Triplet,
+    DistanceWeightedConfig: DistanceWeighted,
     ClipConfig: Clip,
     CpcConfig: Cpc,
     MultiFormatConfig: MultiFormat,

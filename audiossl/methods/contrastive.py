@@ -1,13 +1,32 @@
-"""Contrastive methods: the other clips of the batch are pushed away."""
+"""Contrastive methods: the other clips, of the batch or of a bank, are pushed away."""
 
 from __future__ import annotations
 
-from torch import Tensor
+import math
 
-from audiossl.methods.base import At, Siamese
-from audiossl.methods.losses.contrastive import decoupled, hard_negatives, ntxent
-from audiossl.recipe.methods import SimClrConfig
-from audiossl.recipe.methods.contrastive import DebiasedConfig, DecoupledConfig, HardNegativesConfig
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiossl.methods.base import At, Method, Siamese, ViewPlan
+from audiossl.methods.heads import build_head, head_dim
+from audiossl.methods.losses.contrastive import (
+    bank_scores,
+    bilinear_info_nce,
+    decoupled,
+    hard_negatives,
+    info_nce,
+    instance_nce,
+    ntxent,
+)
+from audiossl.methods.state import Bank
+from audiossl.recipe.methods import ColaConfig, NpidConfig, SimClrConfig
+from audiossl.recipe.methods.contrastive import (
+    CosineSimilarityConfig,
+    DebiasedConfig,
+    DecoupledConfig,
+    HardNegativesConfig,
+)
 
 
 class SimClr(Siamese[SimClrConfig]):
@@ -27,3 +46,74 @@ class SimClr(Siamese[SimClrConfig]):
             case _:
                 loss = ntxent(z1, z2, temperature)
         return {"loss": loss}
+
+
+class Npid(Method[NpidConfig]):
+    """NPID (Wu et al. 2018): a view of a clip against the bank's row of that clip, among the rows of other clips."""
+
+    log_z: Tensor
+
+    @classmethod
+    def view_plan(cls, config: NpidConfig) -> ViewPlan:
+        """One view of each clip."""
+        return ViewPlan(views=1)
+
+    def build(self, embedding_dim: int, n_items: int) -> None:
+        """Make the head, the bank, and for the form `nce` the constant Z, not yet known."""
+        self.head = build_head(self.config.head, embedding_dim)
+        self.bank = Bank(n_items, head_dim(self.config.head))
+        self._pending: list[tuple[Tensor, Tensor]] = []
+        if self.config.form == "nce":
+            self.register_buffer("log_z", torch.tensor(torch.inf))
+
+    def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
+        """Cross-entropy or its estimate for one view (N, 1, F, T)."""
+        z, drawn, index = (self.gather(x) for x in (self.head(self.encoder(views[0])), self._draw(index), index))
+        self._pending.append((index, z.detach()))
+        scores = bank_scores(z, self.bank.rows, self.config.temperature)
+        if self._takes_all:
+            return {"loss": F.cross_entropy(scores, index)}
+        scores = scores.gather(1, torch.cat([index[:, None], drawn], dim=1))
+        if self.config.form == "softmax":
+            return {"loss": F.cross_entropy(scores, torch.zeros_like(index))}
+        items = len(self.bank.rows)
+        estimate = scores.detach().flatten().logsumexp(0) + math.log(items / scores.numel())
+        self.log_z = torch.where(self.log_z.isinf(), estimate, self.log_z)
+        return {"loss": instance_nce(scores, self.log_z, items)}
+
+    def after_step(self, at: At) -> None:
+        """Write what the batches of this step have seen to the bank."""
+        for index, z in self._pending:
+            self.bank.write(index, z, self.config.momentum)
+        self._pending.clear()
+
+    @property
+    def _takes_all(self) -> bool:
+        assert self.config.negatives != "auto"
+        return self.config.form == "softmax" and self.config.negatives >= len(self.bank.rows) - 1
+
+    def _draw(self, index: Tensor) -> Tensor:
+        """Rows (N, K) of other clips, drawn evenly with replacement."""
+        items = len(self.bank.rows)
+        shape = (len(index), 0 if self._takes_all else int(self.config.negatives))
+        return (index[:, None] + torch.randint(1, items, shape, device=index.device)) % items
+
+
+class Cola(Siamese[ColaConfig]):
+    """COLA (Saeed et al. 2021): InfoNCE from the first crop of each clip to the second crops of the batch."""
+
+    def build(self, embedding_dim: int, n_items: int) -> None:
+        """Make the head and, for the bilinear similarity, its norm and its weight."""
+        super().build(embedding_dim, n_items)
+        if self.config.similarity.name == "bilinear":
+            dim = head_dim(self.config.head)
+            self.norm = nn.LayerNorm(dim)
+            self.weight = nn.Parameter(0.05 * torch.randn(dim, dim))
+
+    def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
+        """InfoNCE of two views (N, 1, F, T)."""
+        anchor, positive = self.project(views)
+        if isinstance(self.config.similarity, CosineSimilarityConfig):
+            return {"loss": info_nce(anchor, positive, self.config.similarity.temperature)}
+        anchor, positive = (self.norm(z).tanh() for z in (anchor, positive))
+        return {"loss": bilinear_info_nce(anchor, positive, self.weight)}

@@ -165,3 +165,52 @@ def symmetric_info_nce(a_ND: Tensor, b_ND: Tensor, temperature: float | Tensor) 
         A scalar.
     """
     return (info_nce(a_ND, b_ND, temperature) + info_nce(b_ND, a_ND, temperature)) / 2
+
+
+@full_precision
+def bilinear_info_nce(anchor_ND: Tensor, candidate_MD: Tensor, weight_DD: Tensor) -> Tensor:
+    """The loss of COLA (Saeed et al. 2021): InfoNCE in one direction with the similarity a^T W b, no temperature.
+
+    Args:
+        anchor_ND: taken as it comes.
+        candidate_MD: row n belongs to anchor n; rows beyond N are negatives only.
+        weight_DD: W, learnt.
+
+    Returns:
+        A scalar.
+    """
+    logits_NM = anchor_ND @ weight_DD @ candidate_MD.T
+    return F.cross_entropy(logits_NM, torch.arange(len(anchor_ND), device=logits_NM.device))
+
+
+@full_precision
+def bank_scores(z_ND: Tensor, bank_MD: Tensor, temperature: float) -> Tensor:
+    """Cosine similarities / temperature (N, M) with the rows of a bank, which get no gradient (NPID, Wu et al. 2018).
+
+    The softmax form of NPID is their cross-entropy.
+
+    Args:
+        z_ND: not necessarily normalised.
+        bank_MD: normalised.
+        temperature: above 0.
+    """
+    return F.normalize(z_ND, dim=1) @ bank_MD.detach().T / temperature
+
+
+@full_precision
+def instance_nce(scores_NC: Tensor, log_z: Tensor, items: int) -> Tensor:
+    """Noise-contrastive estimation of NPID's softmax (Wu et al. 2018, after Gutmann and Hyvarinen 2010).
+
+    With P = exp(score) / Z and h = P / (P + K / items), the mean over clips of -log h of the clip's own row and
+    -log(1 - h) summed over K negatives. Where P is 1 / items everywhere: log(1 + K) + K log(1 + 1 / K).
+
+    Args:
+        scores_NC: `bank_scores` of the clip's own row, then of the K that were drawn evenly from the bank.
+        log_z: scalar, log of the constant that is the softmax's denominator.
+        items: rows of the bank.
+
+    Returns:
+        A scalar.
+    """
+    logits_NC = scores_NC - log_z - math.log((scores_NC.shape[1] - 1) / items)
+    return (F.softplus(-logits_NC[:, 0]) + F.softplus(logits_NC[:, 1:]).sum(1)).mean()

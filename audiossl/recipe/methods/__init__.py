@@ -9,7 +9,8 @@ from pydantic import Field
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.clip import ClipConfig
 from audiossl.recipe.methods.clustering import DeepClusterConfig, SelaConfig, SwavConfig
-from audiossl.recipe.methods.contrastive import SimClrConfig
+from audiossl.recipe.methods.contrastive import ColaConfig, NpidConfig, SimClrConfig
+from audiossl.recipe.methods.distance import DistanceWeightedConfig, MarginContrastiveConfig, TripletConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
 from audiossl.recipe.methods.generative import DenoisingConfig, MaskedModellingConfig, SsGanConfig, VaeConfig
 from audiossl.recipe.methods.momentum_contrast import MocoConfig, MocoV3Config
@@ -20,6 +21,11 @@ from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
 
 MethodConfig = Annotated[
     SimClrConfig
+    | NpidConfig
+    | ColaConfig
+    | MarginContrastiveConfig
+    | TripletConfig
+    | DistanceWeightedConfig
     | ClipConfig
     | CpcConfig
     | MultiFormatConfig
@@ -47,16 +53,20 @@ __all__ = [
     "ByolConfig",
     "ClipConfig",
     "CpcConfig",
+    "ColaConfig",
     "DeepClusterConfig",
     "DenoisingConfig",
+    "DistanceWeightedConfig",
     "HeadSpec",
     "JigsawConfig",
+    "MarginContrastiveConfig",
     "MaskedModellingConfig",
     "MethodBase",
     "MethodConfig",
     "MocoConfig",
     "MocoV3Config",
     "MultiFormatConfig",
+    "NpidConfig",
     "RotationConfig",
     "SelaConfig",
     "SimClrConfig",
@@ -64,6 +74,7 @@ __all__ = [
     "SsGanConfig",
     "SwavConfig",
     "TransformsConfig",
+    "TripletConfig",
     "VaeConfig",
     "VicRegConfig",
 ]

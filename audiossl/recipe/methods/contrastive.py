@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from audiossl.recipe.base import Config, NonNegative, Positive
-from audiossl.recipe.methods.base import HeadSpec, MethodBase
+from audiossl.recipe.base import Auto, Config, Count, NonNegative, Positive
+from audiossl.recipe.methods.base import HeadSpec, MethodBase, Momentum
 
 TauPlus = Annotated[float, Field(ge=0, lt=1)]
 """How likely another clip is of the same class, e.g. 0.02 for 50 even classes."""
@@ -59,3 +59,43 @@ class SimClrConfig(MethodBase):
     """Projection head; its output is L2-normalised."""
     variant: SimClrVariant = NtXentConfig()
     """The form of the loss: ntxent, decoupled, debiased or hard_negatives."""
+
+
+class NpidConfig(MethodBase):
+    """NPID (Wu et al. 2018): every clip is a class of its own, told apart from a bank of all clips' embeddings."""
+
+    family = "contrastive"
+    paper = "Wu et al. 2018"
+    needs = "one view of a clip, and a bank with a row for each"
+    name: Literal["npid"] = "npid"
+    form: Literal["softmax", "nce"] = "softmax"
+    """softmax over the bank, or the paper's noise-contrastive estimate of it, which learns a little less."""
+    negatives: Count | Auto = "auto"
+    """Rows drawn from the bank for each clip (4096 in the paper); softmax takes all where this is no fewer."""
+    temperature: Positive = 0.07
+    momentum: Momentum = 0.5
+    """Share of a clip's row that stays when the clip is seen again."""
+    head: HeadSpec = "128"
+
+
+class BilinearConfig(Config):
+    """a^T W b of both projections after LayerNorm and tanh, with a learnt W and no temperature."""
+
+    name: Literal["bilinear"] = "bilinear"
+
+
+class CosineSimilarityConfig(Config):
+    """The cosine of both projections, divided by a temperature."""
+
+    name: Literal["cosine"] = "cosine"
+    temperature: Positive = 0.2
+
+
+class ColaConfig(MethodBase):
+    """COLA (Saeed et al. 2021): which crop of the batch is of the same clip, by a learnt bilinear similarity."""
+
+    family = "contrastive"
+    paper = "Saeed et al. 2021"
+    name: Literal["cola"] = "cola"
+    similarity: Annotated[BilinearConfig | CosineSimilarityConfig, Field(discriminator="name")] = BilinearConfig()
+    head: HeadSpec = "512"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from audiossl.recipe.methods import SimClrConfig
-from audiossl.recipe.methods.contrastive import DebiasedConfig, DecoupledConfig, HardNegativesConfig
+from audiossl.recipe.methods import ColaConfig, NpidConfig, SimClrConfig
+from audiossl.recipe.methods.contrastive import (
+    CosineSimilarityConfig,
+    DebiasedConfig,
+    DecoupledConfig,
+    HardNegativesConfig,
+)
 from tests.methods.case import Case
 
 HEAD = "64 bn relu 32"
@@ -14,4 +19,10 @@ CASES: list[Case] = [
     Case(SimClrConfig(head=HEAD, variant=DecoupledConfig(sigma=0.5)), gain=0.3, name="weighted"),
     Case(SimClrConfig(head=HEAD, variant=DebiasedConfig()), gain=0.3, name="debiased"),
     Case(SimClrConfig(head=HEAD, variant=HardNegativesConfig()), gain=0.3, name="hard_negatives"),
+    Case(NpidConfig(head="32", negatives=2000)),
+    Case(NpidConfig(head="32", negatives=256), name="sampled"),
+    # Z of the first batch is that of a random bank: at the paper's 0.07 it is too small for a bank of few, near clips.
+    Case(NpidConfig(head="32", negatives=256, form="nce", temperature=0.2), lr=1e-3, name="nce"),
+    Case(ColaConfig(head="32")),
+    Case(ColaConfig(head="32", similarity=CosineSimilarityConfig()), name="cosine"),
 ]

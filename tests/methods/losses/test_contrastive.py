@@ -10,9 +10,19 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from audiossl.evaluation.metrics import alignment, uniformity
 from audiossl.methods.losses import contrastive
-from audiossl.methods.losses.contrastive import decoupled, hard_negatives, info_nce, ntxent, symmetric_info_nce
-from tests.methods.losses.reference import check
+from audiossl.methods.losses.contrastive import (
+    bank_scores,
+    bilinear_info_nce,
+    decoupled,
+    hard_negatives,
+    info_nce,
+    instance_nce,
+    ntxent,
+    symmetric_info_nce,
+)
+from tests.methods.losses.reference import check, family, records
 
 GROUPS = {
     "ntxent": lambda params, a, b: ntxent(a, b, params["temperature"]),
@@ -245,3 +255,121 @@ def test_a_learnt_temperature_gets_a_gradient():
     symmetric_info_nce(a, b, temperature).backward()
     assert temperature.grad is not None
     assert temperature.grad.abs() > 1e-3
+
+
+def npid_arrays(shared) -> tuple[dict[str, np.ndarray], torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The file, 64 embeddings, a bank of 1,000 rows, and for each clip its own row and 32 others (64, 33)."""
+    arrays = dict(np.load(shared / "reference/losses.npz"))
+    z, bank = (torch.tensor(arrays[f"in/{name}"], dtype=torch.float64, requires_grad=True) for name in ("z1", "bank"))
+    return arrays, z, bank, torch.from_numpy(arrays["in/nce_idx"])
+
+
+@pytest.mark.shared
+def test_the_softmax_forms_of_npid_meet_their_reference_values(shared):
+    arrays, z, bank, candidates = npid_arrays(shared)
+    scores = bank_scores(z, bank, 0.07)
+    sampled = F.cross_entropy(scores.gather(1, candidates), torch.zeros(64, dtype=torch.int64))
+    assert sampled.item() == pytest.approx(3.8916547814632767, rel=1e-9)
+    whole = F.cross_entropy(scores, torch.arange(64))
+    assert whole.item() == pytest.approx(7.385059668, abs=1e-9)
+    whole.backward()
+    reference = arrays["grad/npid/full_softmax/ref/z1"]
+    assert np.abs(z.grad.numpy() - reference).max() <= 1e-9 * np.abs(reference).max()
+    assert bank.grad is None
+
+
+@pytest.mark.shared
+def test_the_estimate_of_npid_meets_its_reference_value(shared):
+    arrays, z, bank, candidates = npid_arrays(shared)
+    scores = bank_scores(z, bank, 0.07).gather(1, candidates)
+    log_z = math.log(1000) + scores.detach().exp().mean().log()
+    loss = instance_nce(scores, log_z, 1000)
+    loss.backward()
+    # The authors add 1e-7 to both denominators, of which K / items is 0.032.
+    assert loss.item() == pytest.approx(4.878266609, rel=3e-5)
+    reference = arrays["grad/npid/nce/ref/z1"]
+    assert np.abs(z.grad.numpy() - reference).max() <= 1e-5 * np.abs(reference).max()
+
+
+@pytest.mark.parametrize("negatives", [1, 16, 4096])
+def test_the_estimate_of_even_scores_is_that_of_guessing(negatives):
+    scores, log_z = torch.full((8, 1 + negatives), 3.0, dtype=torch.float64), torch.tensor(3 + math.log(500))
+    expected = math.log(1 + negatives) + negatives * math.log(1 + 1 / negatives)
+    assert instance_nce(scores, log_z, 500).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_estimate_equals_a_slow_loop():
+    scores, log_z = torch.randn(6, 5, dtype=torch.float64), 4.0
+    total = 0.0
+    for row in scores.tolist():
+        chance = 4 / 50
+        own, *others = (math.exp(s - log_z) / (math.exp(s - log_z) + chance) for s in row)
+        total -= math.log(own) + sum(math.log(1 - h) for h in others)
+    assert instance_nce(scores, torch.tensor(log_z), 50).item() == pytest.approx(total / 6, rel=1e-12)
+
+
+def test_bilinear_info_nce_equals_a_slow_loop_and_is_info_nce_where_the_weight_is_a_temperature():
+    generator = torch.Generator().manual_seed(30)
+    a, b = torch.randn(2, 5, 4, dtype=torch.float64, generator=generator)
+    weight = torch.randn(4, 4, dtype=torch.float64, generator=generator)
+    total = 0.0
+    for n, anchor in enumerate(a):
+        scores = [float(anchor @ weight @ candidate) for candidate in b]
+        total -= math.log(math.exp(scores[n]) / sum(map(math.exp, scores)))
+    assert bilinear_info_nce(a, b, weight).item() == pytest.approx(total / 5, rel=1e-12)
+    unit_a, unit_b = F.normalize(a, dim=1), F.normalize(b, dim=1)
+    scaled = torch.eye(4, dtype=torch.float64) / 0.3
+    assert bilinear_info_nce(unit_a, unit_b, scaled).item() == pytest.approx(info_nce(a, b, 0.3).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_bank_and_bilinear_losses_stay_finite_in_half_precision(dtype):
+    z = torch.randn(8, 16, generator=torch.Generator().manual_seed(31)).to(dtype).requires_grad_()
+    bank = F.normalize(z.detach().float(), dim=1)
+    for factor in (1, -1):
+        scores = bank_scores(z, factor * bank, 0.01)
+        losses = [
+            F.cross_entropy(scores, torch.arange(8)),
+            instance_nce(scores, torch.tensor(0.0), 8),
+            instance_nce(scores, torch.tensor(200.0), 8),
+            bilinear_info_nce(z, factor * z.detach(), 100 * torch.ones(16, 16, dtype=dtype)),
+        ]
+        for loss in losses:
+            z.grad = None
+            loss.backward(retain_graph=True)
+            assert loss.dtype == torch.float32
+            assert torch.isfinite(loss)
+            assert torch.isfinite(z.grad).all()
+
+
+def test_autocast_does_not_lower_the_precision_of_bank_and_bilinear_losses():
+    z, weight = torch.randn(8, 16), torch.randn(16, 16)
+    losses = [
+        lambda: bank_scores(z, F.normalize(z + 1, dim=1), 0.05).sum(),
+        lambda: instance_nce(z, torch.tensor(1.0), 8),
+        lambda: bilinear_info_nce(z, z + 1, weight),
+    ]
+    for loss in losses:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = loss()
+        assert inside == loss()
+
+
+def test_gradients_of_bank_and_bilinear_losses_are_those_of_finite_differences():
+    generator = torch.Generator().manual_seed(32)
+    a, b, bank = (torch.randn(6, 4, dtype=torch.float64, generator=generator).requires_grad_() for _ in range(3))
+    weight = torch.randn(4, 4, dtype=torch.float64, generator=generator).requires_grad_()
+    assert torch.autograd.gradcheck(bilinear_info_nce, (a, b, weight))
+    assert torch.autograd.gradcheck(lambda z: instance_nce(bank_scores(z, bank, 0.3), torch.tensor(1.0), 9), (a,))
+
+
+@pytest.mark.shared
+def test_alignment_and_uniformity_of_the_reports_are_those_of_the_records(shared):
+    arrays = np.load(shared / "reference/losses.npz")
+    chosen = [record for record in records(shared) if family(record) == "hypersphere"]
+    assert len(chosen) == 2
+    for record in chosen:
+        a, b = (arrays[f"in/{name}"].astype(np.float64) for name in record["inputs"])
+        spread = (uniformity(a, record["params"]["t"]) + uniformity(b, record["params"]["t"])) / 2
+        loss = alignment(a, b, record["params"]["alpha"]) + record["params"]["lam"] * spread
+        assert loss == pytest.approx(record["value"], rel=1e-9, abs=1e-12)
