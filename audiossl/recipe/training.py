@@ -88,10 +88,12 @@ class MonitorConfig(Config):
     """At most this many clips are embedded each time."""
     k: Count = 10
     """Neighbours of the online kNN probe, which runs when the items have labels."""
-    min_std: Positive = 0.1
-    """A mean deviation of the normalised embedding below `min_std / sqrt(dim)` counts as collapse."""
-    min_rank: Positive = 4.0
-    """An effective rank (RankMe) of the embedding below this counts as collapse."""
+    min_std: Positive = 0.3
+    """A mean deviation of the normalised embedding or projection below `min_std / sqrt(dim)` is low."""
+    min_rank: Positive = 8.0
+    """An effective rank (RankMe) of the embedding or projection below this is low."""
+    min_share: Probability = 0.5
+    """A low value counts as collapse when it is below this share of the largest so far, the untrained network's too."""
 
 
 Precision = Annotated[Literal["32", "bf16", "auto"], BeforeValidator(lambda told: "32" if told == 32 else told)]

@@ -6,6 +6,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,7 @@ from audiossl.progress import Progress
 from audiossl.recipe.training import TrainingConfig
 from audiossl.training.checkpoint import save_checkpoint
 from audiossl.training.learner import Learner
-from audiossl.training.monitors import Health, measure, warning
+from audiossl.training.monitors import Health, best, measure, warning
 from audiossl.version import __version__
 
 
@@ -31,6 +32,7 @@ def training_state(learner: Learner, step: int) -> dict[str, Any]:
         "method": learner.method.state_dict(),
         "views": learner.views.state_dict(),
         "optimiser": learner.optimizers(use_pl_optimizer=False).state_dict(),  # type: ignore[union-attr]
+        "best": None if learner.best is None else asdict(learner.best),
     }
 
 
@@ -164,6 +166,13 @@ class Monitor(Callback):
         self._warn = warn
         self.history: list[Health] = []
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure the untrained network, with which all that follows is compared."""
+        assert isinstance(pl_module, Learner)
+        if pl_module.step == 0:
+            pl_module.best = self.look(pl_module)
+            self._log(trainer, pl_module.best)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -176,11 +185,15 @@ class Monitor(Callback):
             return
         health = self.look(pl_module)
         self.history.append(health)
-        for logger in trainer.loggers:
-            logger.log_metrics(health.as_metrics(), step=step)
-        sentence = warning(health, config)
+        self._log(trainer, health)
+        sentence = warning(health, pl_module.best, config)
+        pl_module.best = best(pl_module.best, health)
         if sentence:
             self._warn(sentence)
+
+    def _log(self, trainer: Trainer, health: Health) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(health.as_metrics(), step=health.step)
 
     @torch.no_grad()
     def look(self, learner: Learner) -> Health:

@@ -23,6 +23,7 @@ from audiossl.methods.base import At, Method
 from audiossl.recipe.schema import Recipe
 from audiossl.rng import key, torch_stream
 from audiossl.training.gather import gather_rows
+from audiossl.training.monitors import Health
 from audiossl.training.optim import build_optimiser, lr_factor, set_lr
 
 
@@ -64,6 +65,8 @@ class Learner(LightningModule):
         self._optimiser_state: dict[str, Any] | None = None
         self.failures: dict[int, str] = {}
         """Clips that could not be read when their turn came, and why."""
+        self.best: Health | None = None
+        """The largest of each measure that the monitor has seen, from before the first step on."""
         self.finished_steps = first_step
         """Optimiser steps done when `Trainer.fit` returned."""
 
@@ -72,6 +75,7 @@ class Learner(LightningModule):
         self.method.load_state_dict(state["method"])
         self.views.load_state_dict(state["views"])
         self._optimiser_state = state["optimiser"]
+        self.best = None if state.get("best") is None else Health(**state["best"])
 
     @property
     def step(self) -> int:

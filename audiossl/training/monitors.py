@@ -5,7 +5,7 @@ Shapes: N clips, D embedding size.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -90,19 +90,38 @@ def measure(
     )
 
 
-def warning(health: Health, config: MonitorConfig) -> str | None:
+def best(a: Health | None, b: Health) -> Health:
+    """The later of two moments with the larger of each measure."""
+    if a is None:
+        return b
+    return replace(b, **{name: max(getattr(a, name) or v, v) for name, v in asdict(b).items() if v is not None})
+
+
+def warning(health: Health, most: Health | None, config: MonitorConfig) -> str | None:
     """A plain sentence when the embedding looks collapsed, otherwise None.
 
-    Both measures are needed: without a stop-gradient SimSiam keeps its deviation and loses its rank; without a
-    predictor BYOL loses its deviation.
+    Embeddings and projections are judged apart: a deep head can collapse under an encoder that is still spread. Both
+    measures are needed: without a stop-gradient SimSiam keeps its deviation and loses its rank. An untrained network
+    too gives all sounds nearly the same embedding, the more so the fewer are watched, and is not collapsed: a low
+    measure counts where training has lowered it.
+
+    Args:
+        health: what is seen now.
+        most: `best` of what was seen from before the first step on; None when nobody looked, and then low is low.
+        config: the thresholds.
     """
-    stds = [s for s in (health.std, health.projection_std) if s is not None]
-    ranks = [r for r in (health.rank, health.projection_rank) if r is not None]
-    if min(stds) >= config.min_std and min(ranks) >= config.min_rank:
-        return None
-    return (
-        f"step {health.step}: the embedding looks collapsed: its deviation is {min(stds):.2f} of what a spread one has "
-        f"(warned below {config.min_std:g}) and its effective rank is {min(ranks):.1f} (warned below "
-        f"{config.min_rank:g}); every clip is getting nearly the same embedding. Try a smaller learning rate, a larger "
-        f"batch, or other views"
-    )
+
+    def lost(name: str, least: float) -> bool:
+        value, before = getattr(health, name), getattr(most, name, None)
+        return value is not None and value < (least if before is None else min(least, config.min_share * before))
+
+    for what, prefix in (("embedding", ""), ("projection", "projection_")):
+        if lost(f"{prefix}std", config.min_std) or lost(f"{prefix}rank", config.min_rank):
+            std, rank = (getattr(health, f"{prefix}{name}") for name in ("std", "rank"))
+            return (
+                f"step {health.step}: the {what} looks collapsed: its deviation is {std:.2f} of what a spread one has "
+                f"(low is below {config.min_std:g}) and its effective rank is {rank:.1f} (low is below "
+                f"{config.min_rank:g}), less than it had before; clips are getting nearly the same {what}. Try a "
+                f"smaller learning rate, a larger batch, or other views"
+            )
+    return None

@@ -6,14 +6,19 @@ from functools import lru_cache
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from audiossl.methods.clustering import Swav
 from audiossl.methods.contrastive import SimClr
+from audiossl.methods.distillation import Byol, SimSiam
 from audiossl.recipe.methods import SimClrConfig, SwavConfig
+from audiossl.recipe.training import MonitorConfig
+from audiossl.training.monitors import warning
 from tests.methods import toy
 from tests.methods.case import Case
 from tests.methods.cases import CASES
+from tests.methods.cases.distillation import BYOL, SIMSIAM
 
 
 class PositivesOnly(SimClr):
@@ -31,6 +36,23 @@ class SwavWithoutSinkhorn(Swav):
         return [(view.detach() / self.config.epsilon).softmax(dim=1) for view in scores[:2]]
 
 
+class ByolWithoutPredictor(Byol):
+    """The control that compares projections with the teacher's as they are: nothing keeps them apart."""
+
+    def build(self, embedding_dim, n_items):
+        super().build(embedding_dim, n_items)
+        self.predictor = nn.Identity()
+
+
+class SimSiamWithoutStopGradient(SimSiam):
+    """The control whose targets come to meet the predictions: the rank is lost, the deviation is not."""
+
+    def loss(self, views, index, at):
+        z1, z2 = (self.head(self.encoder(view)) for view in views)
+        forth, back = (F.cosine_similarity(self.predictor(a), b).mean() for a, b in ((z1, z2), (z2, z1)))
+        return {"loss": -(forth + back) / 2}
+
+
 CONTROLS = [
     pytest.param(Case(SimClrConfig(head="32")), PositivesOnly, id="positives only"),
     pytest.param(
@@ -38,6 +60,8 @@ CONTROLS = [
         SwavWithoutSinkhorn,
         id="swav without sinkhorn",
     ),
+    pytest.param(Case(BYOL), ByolWithoutPredictor, id="byol without predictor"),
+    pytest.param(Case(SIMSIAM), SimSiamWithoutStopGradient, id="simsiam without stop-gradient"),
 ]
 
 
@@ -50,12 +74,17 @@ def untrained(world: str) -> toy.Outcome:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_method_learns_and_stays_spread(case):
-    seen = toy.train(case.place, case.build(), lr=case.lr)
+    method = case.build()
+    before = toy.health(case.place, method)
+    seen = toy.train(case.place, method, lr=case.lr)
     assert seen.healthy(untrained(case.world), case.gain), (seen, untrained(case.world))
+    assert warning(toy.health(case.place, method), before, MonitorConfig()) is None
 
 
 @pytest.mark.parametrize(("case", "control"), CONTROLS)
-def test_broken_control_is_caught(case, control):
-    seen = toy.train(case.place, case.build(control=control), lr=case.lr)
-    assert not seen.healthy(untrained(case.world)), (seen, untrained(case.world))
-    assert seen.rank < 8 or seen.std < 0.5, (seen, untrained(case.world))
+def test_broken_control_is_caught_by_the_monitors(case, control):
+    method = case.build(control=control)
+    before = toy.health(case.place, method)
+    toy.train(case.place, method, lr=case.lr)
+    after = toy.health(case.place, method)
+    assert warning(after, before, MonitorConfig()) is not None, (after, before)

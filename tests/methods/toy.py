@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from audiossl.methods.base import At, Method, ViewPlan
-from audiossl.training.monitors import effective_rank, knn_accuracy, scaled_std
+from audiossl.training.monitors import Health, effective_rank, knn_accuracy, measure, scaled_std
 from audiossl.training.optim import parameter_groups, set_lr
 
 CLUSTERS = 16
@@ -80,6 +80,18 @@ def outcome(world: World, model: nn.Module, generator: torch.Generator) -> Outco
     with torch.no_grad():
         z = model(world.view(items, generator))
     return Outcome(knn_accuracy(z, labels, torch.arange(1000), 10), scaled_std(z), effective_rank(z))
+
+
+def health(world: World, method: Method[Any]) -> Health:
+    """What the monitors of a run see of 1,000 clips: embeddings, and projections where there is a head."""
+    generator = torch.Generator().manual_seed(5)
+    items, labels = world.items(1000, generator)
+    method.eval()
+    with torch.no_grad():
+        z = method.encoder(world.view(items, generator))
+        projected = method.head(z) if hasattr(method, "head") else None
+    method.train()
+    return measure(0, z, projected, labels, torch.arange(1000), 10)
 
 
 def train(world: World, method: Method[Any], lr: float = 2e-3, steps: int = STEPS, seed: int = 0) -> Outcome:
