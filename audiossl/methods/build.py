@@ -10,6 +10,7 @@ from audiossl.methods.adversarial import SsGan
 from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.clip import Clip
 from audiossl.methods.clustering import DeepCluster, Sela, Swav
+from audiossl.methods.combined import Combined
 from audiossl.methods.contrastive import Cola, Npid, SimClr
 from audiossl.methods.distance import DistanceWeighted, MarginContrastive, Triplet
 from audiossl.methods.distillation import Byol, SimSiam
@@ -23,8 +24,9 @@ from audiossl.recipe.methods import (
     BarlowTwinsConfig,
     ByolConfig,
     ClipConfig,
-    CpcConfig,
     ColaConfig,
+    CombinedConfig,
+    CpcConfig,
     DeepClusterConfig,
     DenoisingConfig,
     DistanceWeightedConfig,
@@ -64,16 +66,17 @@ METHODS: dict[type[Any], type[Method[Any]]] = {
     SwavConfig: Swav,
     DeepClusterConfig: DeepCluster,
     SelaConfig: Sela,
-    RotationConfig: Rotation,
-    TransformsConfig: Transforms,
-    VicRegConfig: VicReg,
-    MocoConfig: Moco,
-    MocoV3Config: MocoV3,
     DenoisingConfig: Denoising,
     MaskedModellingConfig: MaskedModelling,
     VaeConfig: Vae,
     SsGanConfig: SsGan,
+    RotationConfig: Rotation,
+    TransformsConfig: Transforms,
+    VicRegConfig: VicReg,
     JigsawConfig: Jigsaw,
+    MocoConfig: Moco,
+    MocoV3Config: MocoV3,
+    CombinedConfig: Combined,
 }
 
 

@@ -24,7 +24,8 @@ def candidate_orders(tiles: int, seed: int) -> Tensor:
     if math.factorial(tiles) <= CANDIDATES:
         return torch.tensor(list(itertools.permutations(range(tiles))))
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(CANDIDATES, tiles, generator=generator).argsort(dim=1).unique(dim=0)
+    drawn: Tensor = torch.unique(torch.rand(CANDIDATES, tiles, generator=generator).argsort(dim=1), dim=0)
+    return drawn
 
 
 def distant_orders(tiles: int, count: int, seed: int) -> Tensor:

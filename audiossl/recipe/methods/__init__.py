@@ -9,6 +9,7 @@ from pydantic import Field
 from audiossl.recipe.methods.base import HeadSpec, MethodBase
 from audiossl.recipe.methods.clip import ClipConfig
 from audiossl.recipe.methods.clustering import DeepClusterConfig, SelaConfig, SwavConfig
+from audiossl.recipe.methods.combined import CombinedConfig, Part
 from audiossl.recipe.methods.contrastive import ColaConfig, NpidConfig, SimClrConfig
 from audiossl.recipe.methods.distance import DistanceWeightedConfig, MarginContrastiveConfig, TripletConfig
 from audiossl.recipe.methods.distillation import ByolConfig, SimSiamConfig
@@ -19,7 +20,7 @@ from audiossl.recipe.methods.predictive import CpcConfig
 from audiossl.recipe.methods.pretext import JigsawConfig, RotationConfig, TransformsConfig
 from audiossl.recipe.methods.redundancy import BarlowTwinsConfig, VicRegConfig
 
-MethodConfig = Annotated[
+SingleMethod = (
     SimClrConfig
     | NpidConfig
     | ColaConfig
@@ -32,28 +33,34 @@ MethodConfig = Annotated[
     | BarlowTwinsConfig
     | ByolConfig
     | SimSiamConfig
-    | RotationConfig
-    | TransformsConfig
-    | VicRegConfig
     | SwavConfig
     | DeepClusterConfig
     | SelaConfig
-    | MocoConfig
-    | MocoV3Config
     | DenoisingConfig
     | MaskedModellingConfig
     | SsGanConfig
     | VaeConfig
-    | JigsawConfig,
-    Field(discriminator="name"),
-]
+    | RotationConfig
+    | TransformsConfig
+    | VicRegConfig
+    | JigsawConfig
+    | MocoConfig
+    | MocoV3Config
+)
+SingleMethodConfig = Annotated[SingleMethod, Field(discriminator="name")]
+"""Any method but a combined one."""
+MethodConfig = Annotated[SingleMethod | CombinedConfig, Field(discriminator="name")]
+
+Part.model_rebuild()
+CombinedConfig.model_rebuild()
 
 __all__ = [
     "BarlowTwinsConfig",
     "ByolConfig",
     "ClipConfig",
-    "CpcConfig",
     "ColaConfig",
+    "CombinedConfig",
+    "CpcConfig",
     "DeepClusterConfig",
     "DenoisingConfig",
     "DistanceWeightedConfig",
@@ -67,10 +74,12 @@ __all__ = [
     "MocoV3Config",
     "MultiFormatConfig",
     "NpidConfig",
+    "Part",
     "RotationConfig",
     "SelaConfig",
     "SimClrConfig",
     "SimSiamConfig",
+    "SingleMethodConfig",
     "SsGanConfig",
     "SwavConfig",
     "TransformsConfig",
