@@ -51,7 +51,7 @@ class SsGan(Method[SsGanConfig]):
         Logged beside it: both parts, and `transforms`, the share of real clips whose transform was named.
         """
         real = views[0]
-        noise = torch.randn(len(real), self.config.noise, device=real.device)
+        noise = torch.randn(len(real), self.config.noise, device=real.device, dtype=real.dtype)
         fake = self.generator(noise, real.shape[2:])
         losses = self.discriminator_loss(real, fake.detach())
         total = losses["discriminator"]
