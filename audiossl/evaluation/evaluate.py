@@ -28,10 +28,11 @@ from audiossl.evaluation.baselines import (
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.options import EvaluateOptions
 from audiossl.evaluation.probes import run_task, task_of
-from audiossl.evaluation.protocols import Protocol, load_protocol
+from audiossl.evaluation.protocols import Protocol, ZeroShotConfig, load_protocol
 from audiossl.evaluation.report import Extras, write_report
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, Health, ModelFacts, Row, Score
 from audiossl.evaluation.task import Task
+from audiossl.evaluation.zero_shot import check_texts, similarities
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems
 from audiossl.training.monitors import effective_rank, scaled_std
@@ -46,18 +47,29 @@ TOLD = 10
 
 
 class _Scorer(NamedTuple):
-    """The protocols, each with its rounds."""
+    """The protocols, each with its rounds, and which folds were asked for."""
 
     protocols: list[Protocol]
     tasks: list[Task]
     fingerprint: str
+    folds: list[str]
     threads: int | None
 
-    def score(self, features: Features) -> dict[str, Score]:
-        return {
-            protocol.id: run_task(protocol, features, task, threads=self.threads)
-            for protocol, task in zip(self.protocols, self.tasks, strict=True)
-        }
+    def score(self, features: Features, bundle: Bundle | None = None) -> dict[str, Score]:
+        """The score under every protocol; those that need texts ask `bundle` for them."""
+        scores = {}
+        for protocol, task in zip(self.protocols, self.tasks, strict=True):
+            values = features
+            if isinstance(protocol.head, ZeroShotConfig):
+                assert bundle is not None
+                values = similarities(bundle, features, task.classes, protocol.head)
+            scores[protocol.id] = run_task(protocol, values, task, threads=self.threads)
+        return scores
+
+    def without_texts(self) -> _Scorer:
+        """The protocols that score any embedding."""
+        kept = [(one, task) for one, task in zip(self.protocols, self.tasks, strict=True) if not one.needs_text]
+        return self._replace(protocols=[one for one, _ in kept], tasks=[task for _, task in kept])
 
 
 def evaluate(
@@ -92,19 +104,21 @@ def evaluate(
         raise UsageError("there is no model to evaluate; give the path of an encoder bundle")
     chosen = _protocols(said.protocols)
     items = on if isinstance(on, Items) else _items(on, data, said)
-    for protocol in chosen:  # labels and folds are looked at before hours of embedding
-        task_of(protocol, items)
+    tasks = _tasks(chosen, items, said)  # labels, folds and texts are looked at before hours of embedding
     bundles = [model if isinstance(model, Bundle) else load_bundle(model) for model in models]
-    features, items, failed = _embed(bundles, items, said, progress)
-    tasks = [task_of(protocol, items) for protocol in chosen]
-    scorer = _Scorer(chosen, tasks, cache.data_fingerprint(items), said.threads)
     names = [_name(model, number) for number, model in enumerate(models)]
+    for name, bundle in zip(names, bundles, strict=True):
+        check_texts(name, bundle, items, chosen, tasks)
+    features, items, failed = _embed(bundles, items, said, progress)
+    tasks = _tasks(chosen, items, said)
+    scorer = _Scorer(chosen, tasks, cache.data_fingerprint(items), _folds(said), said.threads)
     rows = [
         _row(name, number, bundle, values, scorer)
         for number, (name, bundle, values) in enumerate(zip(names, bundles, features, strict=True))
     ]
-    if said.baselines:
-        rows += [_baseline_row(one, items, scorer, said, progress) for one in baselines(bundles, said.seeds)]
+    plain = scorer.without_texts()
+    if said.baselines and plain.protocols:
+        rows += [_baseline_row(one, items, plain, said, progress) for one in baselines(bundles, said.seeds)]
     report = EvaluationReport(
         audiossl=__version__,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -139,6 +153,15 @@ def _protocols(names: Sequence[str]) -> list[Protocol]:
     return chosen
 
 
+def _tasks(protocols: Sequence[Protocol], items: Items, said: EvaluateOptions) -> list[Task]:
+    tasks = [task_of(protocol, items) for protocol in protocols]
+    return [task.only(_folds(said)) for task in tasks] if said.folds else tasks
+
+
+def _folds(said: EvaluateOptions) -> list[str]:
+    return [str(fold) for fold in said.folds or []]
+
+
 def _embed(
     bundles: list[Bundle], items: Items, options: EvaluateOptions, progress: Progress
 ) -> tuple[list[Features], Items, list[str]]:
@@ -169,14 +192,15 @@ def _row(name: str, number: int, bundle: Bundle, values: Features, scorer: _Scor
         seed=None,
         sha256=bundle.sha256,
         dim=values.shape[1],
-        scores=scorer.score(values),
+        scores=scorer.score(values, bundle),
         health=_health(values),
     )
 
 
 def _baseline_row(one: Baseline, items: Items, scorer: _Scorer, options: EvaluateOptions, progress: Progress) -> Row:
     """From the cache where every protocol is there, otherwise measured and kept."""
-    places = [cache.place(one.key, protocol, scorer.fingerprint) for protocol in scorer.protocols]
+    key = {**one.key, "folds": scorer.folds} if scorer.folds else one.key
+    places = [cache.place(key, protocol, scorer.fingerprint) for protocol in scorer.protocols]
     recalled = [cache.recall(path) for path in places] if options.cache else []
     entries = [entry for entry in recalled if entry is not None]
     if len(entries) < len(places):

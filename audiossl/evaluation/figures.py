@@ -41,7 +41,7 @@ def fold_figure(lines: Sequence[Line], protocol: str) -> Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    shown = [line for line in reversed(lines) if line.cells[protocol].folds]
+    shown = [line for line in reversed(lines) if protocol in line.cells and line.cells[protocol].folds]
     for line in shown:
         cell, colour, label = line.cells[protocol], COLOURS[line.kind], text(line.label)
         folds = [100 * value for value in cell.folds]
@@ -76,7 +76,7 @@ def class_figure(report: EvaluationReport, protocol: str) -> Figure:
         x=100 * first[order], y=names, orientation="h", name="pretrained", marker={"color": COLOURS["pretrained"]},
         hovertemplate="%{y}: %{x:.1f} %<extra>pretrained</extra>",
     )  # fmt: skip
-    if twins := [row for row in _rows(report, "untrained") if 0 in row.models]:
+    if twins := [row for row in _rows(report, "untrained") if 0 in row.models and protocol in row.scores]:
         figure.add_scatter(
             x=100 * _class_shares(report, twins, protocol)[order], y=names, mode="markers", name="untrained",
             marker={"color": COLOURS["untrained"], "size": 8, "symbol": "diamond"},

@@ -14,7 +14,7 @@ from audiossl.evaluation.task import Task
 
 
 def gains(rows: Sequence[Row], protocols: Sequence[Protocol], tasks: Sequence[Task]) -> list[Gain]:
-    """The gain of every pretrained row over its untrained twins under each protocol; none without twins."""
+    """The gain of every pretrained row over its untrained twins under each protocol; none without scored twins."""
     pretrained = [row for row in rows if row.kind == "pretrained"]
     twins = {
         row.models[0]: [r for r in rows if r.kind == "untrained" and row.models[0] in r.models] for row in pretrained
@@ -23,7 +23,7 @@ def gains(rows: Sequence[Row], protocols: Sequence[Protocol], tasks: Sequence[Ta
         _gain(row, twins[row.models[0]], protocol, task)
         for row in pretrained
         for protocol, task in zip(protocols, tasks, strict=True)
-        if twins[row.models[0]]
+        if twins[row.models[0]] and not protocol.needs_text
     ]
 
 

@@ -16,6 +16,8 @@ class EvaluateOptions(Config):
 
     protocols: list[str] = Field(default=["lr_nested@1", "knn@1"], min_length=1)
     """Names with versions, or paths of protocol files."""
+    folds: list[str | int] | None = Field(default=None, min_length=1)
+    """Only these test folds, each still learning from all others; every fold when left out."""
     seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1)
     """Of the untrained twins."""
     baselines: bool = True

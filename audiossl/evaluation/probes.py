@@ -21,7 +21,7 @@ from audiossl.errors import DataError
 from audiossl.evaluation import metrics
 from audiossl.evaluation.logistic import LinearClassifier, fit_path
 from audiossl.evaluation.neighbours import votes
-from audiossl.evaluation.protocols import KnnConfig, NestedConfig, NewtonConfig, Protocol
+from audiossl.evaluation.protocols import KnnConfig, NestedConfig, NewtonConfig, Protocol, ZeroShotConfig
 from audiossl.evaluation.scores import FoldScore, Score
 from audiossl.evaluation.task import Round, Task, make_task
 
@@ -43,7 +43,7 @@ def run(protocol: Protocol, features_ND: Floats, items: Items, *, threads: int |
 
     Args:
         protocol: see `load_protocol`.
-        features_ND: one row per item, in the order of `items`.
+        features_ND: one row per item, in the order of `items`; for `zero_shot`, its similarities to the classes.
         items: with labels.
         threads: fits that run at a time; all cores when None.
 
@@ -82,6 +82,8 @@ def predict(protocol: Protocol, x_ND: Doubles, task: Task, parallel: Map = map) 
     head, fit, selection = protocol.head, protocol.fit, protocol.selection
     if isinstance(head, KnnConfig):
         return list(parallel(lambda one: Outcome(_nearest(protocol, head, x_ND, task, one)), task.rounds))
+    if isinstance(head, ZeroShotConfig):
+        return [Outcome(x_ND[one.test].argmax(axis=1)) for one in task.rounds]
     assert isinstance(fit, NewtonConfig)
     assert isinstance(selection, NestedConfig)
     chosen = choose(protocol, fit, selection, x_ND, task, parallel)

@@ -47,6 +47,20 @@ class KnnConfig(Config):
     """A neighbour's vote weighs exp(similarity / temperature); null is a plain majority."""
 
 
+Prompt = Annotated[str, Field(pattern=r"^[^{}]*\{\}[^{}]*$")]
+"""A text with one `{}` in it, for the name of a class."""
+
+
+class ZeroShotConfig(Config):
+    """The class whose name is most like the sound, in the space that the encoder shares with texts."""
+
+    name: Literal["zero_shot"] = "zero_shot"
+    prompts: list[Prompt] = Field(min_length=1)
+    """What is said of each class; the embeddings are averaged."""
+    spaces: str
+    """Characters of a class's name that stand for a space."""
+
+
 class NewtonConfig(Config):
     """Truncated Newton, to convergence."""
 
@@ -115,7 +129,7 @@ class Protocol(Config):
     features: FeaturesConfig
     scaler: Literal["standard", "none"]
     """`standard`: zero mean and unit variance over the training items of each fit."""
-    head: Annotated[LogisticRegressionConfig | KnnConfig, Field(discriminator="name")]
+    head: Annotated[LogisticRegressionConfig | KnnConfig | ZeroShotConfig, Field(discriminator="name")]
     fit: Annotated[NewtonConfig | NoFitConfig, Field(discriminator="name")]
     selection: Annotated[NestedConfig | NoSelectionConfig, Field(discriminator="name")]
     aggregation: Literal["none"]
@@ -125,15 +139,22 @@ class Protocol(Config):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Protocol:
-        wanted = {"logistic_regression": ("newton_cg", "nested"), "knn": ("none", "none")}[self.head.name]
+        wanted = ("newton_cg", "nested") if self.head.name == "logistic_regression" else ("none", "none")
         if (self.fit.name, self.selection.name) != wanted:
             raise ValueError(f"head {self.head.name} goes with fit {wanted[0]} and selection {wanted[1]}; write those")
+        if self.needs_text and self.scaler != "none":
+            raise ValueError("head zero_shot goes with scaler none: its sounds and texts have a space of their own")
         return self
 
     @property
     def id(self) -> str:
         """Name and version, as one asks for it: `lr_nested@1`."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether only encoders that know texts can be scored; others have no row under it."""
+        return isinstance(self.head, ZeroShotConfig)
 
     @property
     def hash(self) -> str:

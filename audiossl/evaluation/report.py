@@ -14,7 +14,7 @@ from audiossl import files
 from audiossl.evaluation import figures
 from audiossl.evaluation.page import PAGE
 from audiossl.evaluation.scores import EvaluationReport, ModelFacts
-from audiossl.evaluation.table import Cell, Line, gain_sentence, lines
+from audiossl.evaluation.table import Cell, Line, gain_sentence, lines, test_folds
 from audiossl.recipe.yaml import dump_yaml
 
 
@@ -46,7 +46,7 @@ def render(report: EvaluationReport, extras: Extras) -> str:
 
 def _head(report: EvaluationReport) -> str:
     data = report.data
-    facts = f"{data.n:,} sounds, {len(data.classes)} classes, {len(data.folds)} test folds"
+    facts = f"{data.n:,} sounds, {len(data.classes)} classes, {test_folds(data)}"
     gains = "".join(f"<li>{escape(gain_sentence(gain, report))}</li>" for gain in report.gains)
     return (
         f"<header><h1>{escape(data.source)}</h1><p>{facts} · {escape(report.made)} · audiossl "
@@ -72,12 +72,14 @@ def _scores(report: EvaluationReport) -> str:
 
 
 def _table_row(line: Line, report: EvaluationReport) -> str:
-    cells = "".join(_table_cells(line.cells[protocol]) for protocol in report.protocols)
+    cells = "".join(_table_cells(line.cells.get(protocol)) for protocol in report.protocols)
     dim = "" if line.dim is None else str(line.dim)
     return f"<tr class='{line.kind}'><td>{escape(line.label)}</td><td class='n'>{dim}</td>{cells}</tr>"
 
 
-def _table_cells(cell: Cell) -> str:
+def _table_cells(cell: Cell | None) -> str:
+    if cell is None:
+        return "<td></td>" * 3
     mean = f"<b>{100 * cell.accuracy:.1f}</b>"
     if cell.deviation is not None:
         mean += f" ± {100 * cell.deviation:.1f}"

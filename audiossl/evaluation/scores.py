@@ -77,7 +77,7 @@ class Row(Record):
     dim: int
     """Size of the embedding."""
     scores: dict[str, Score]
-    """Protocol id to score."""
+    """Protocol id to score; zero-shot scores no baseline."""
     health: Health
 
 

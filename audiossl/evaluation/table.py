@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
-from audiossl.evaluation.scores import EvaluationReport, Gain, Row, Score
+from audiossl.evaluation.scores import DataFacts, EvaluationReport, Gain, Row, Score
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Line:
     dim: int | None
     rows: list[Row]
     cells: dict[str, Cell]
+    """Of the protocols that could score it: zero-shot scores no encoder without texts."""
 
 
 def lines(report: EvaluationReport) -> list[Line]:
@@ -49,6 +50,11 @@ def lines(report: EvaluationReport) -> list[Line]:
     return found
 
 
+def test_folds(data: DataFacts) -> str:
+    """How many folds were tested, or which one."""
+    return f"test fold {data.folds[0]}" if len(data.folds) == 1 else f"{len(data.folds)} test folds"
+
+
 def gain_sentence(gain: Gain, report: EvaluationReport) -> str:
     """The gain in words, with its interval."""
     low, high = (100 * value for value in gain.interval)
@@ -62,7 +68,8 @@ def gain_sentence(gain: Gain, report: EvaluationReport) -> str:
 
 
 def _line(label: str, rows: list[Row], report: EvaluationReport) -> Line:
-    cells = {protocol: _cell([row.scores[protocol] for row in rows]) for protocol in report.protocols}
+    scored = [protocol for protocol in report.protocols if protocol in rows[0].scores]
+    cells = {protocol: _cell([row.scores[protocol] for row in rows]) for protocol in scored}
     return Line(label, rows[0].kind, rows[0].dim, rows, cells)
 
 

@@ -7,7 +7,8 @@ Letters: N items, K classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,18 @@ class Task:
     def tested(self) -> Ints:
         """The items that some round tests, in order."""
         return np.unique(np.concatenate([one.test for one in self.rounds]))
+
+    def only(self, folds: Sequence[str]) -> Task:
+        """The rounds of these test folds; each still learns from all others.
+
+        Raises:
+            DataError: a fold that is not tested.
+        """
+        there = [one.name for one in self.rounds]
+        for name in folds:
+            if name not in there:
+                raise DataError(f"{self.name}: there is no test fold {name}; write one of: {', '.join(there)}")
+        return replace(self, rounds=tuple(one for one in self.rounds if one.name in folds))
 
 
 def make_task(items: Items, *, when_missing: int, seed: int) -> Task:

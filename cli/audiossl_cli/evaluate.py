@@ -36,6 +36,10 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="NAME", help="How to score; may be repeated [lr_nested@1 and knn@1]."),
     ] = None,
+    folds: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Test on this fold only; may be repeated [every fold in turn]."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write report.json and report.html into this folder.")
     ] = None,
@@ -72,6 +76,7 @@ def evaluate(
 
     said = spoken(
         protocols=protocol,
+        folds=folds,
         seeds=seed,
         map=map_kind and map_kind.value,
         labels_from_folders=labels_from_folders or None,
@@ -95,14 +100,15 @@ def spoken(**told: object) -> dict[str, object]:
 
 def show(report: EvaluationReport) -> None:
     """Print the table, the gains in words, and what was left out."""
-    from audiossl.evaluation.table import gain_sentence, lines
+    from audiossl.evaluation.table import gain_sentence, lines, test_folds
 
     columns = ["embedding", *(head for name in report.protocols for head in (name, "95 %", "per fold or seed"))]
     rows = [
-        [line.label, *(part for name in report.protocols for part in cells(line.cells[name]))] for line in lines(report)
+        [line.label, *(part for name in report.protocols for part in cells(line.cells.get(name)))]
+        for line in lines(report)
     ]
     data = report.data
-    counts = f"{data.n} sounds, {len(data.classes)} classes, {len(data.folds)} test folds"
+    counts = f"{data.n} sounds, {len(data.classes)} classes, {test_folds(data)}"
     emit_table(columns, rows, title=f"Accuracy in % on {data.source}: {counts}")
     for gain in report.gains:
         emit(gain_sentence(gain, report))
@@ -112,8 +118,10 @@ def show(report: EvaluationReport) -> None:
             say(f"  {one}")
 
 
-def cells(cell: Cell) -> tuple[str, str, str]:
-    """Mean (± deviation over seeds), interval, and the values of the seeds or folds."""
+def cells(cell: Cell | None) -> tuple[str, str, str]:
+    """Mean (± deviation over seeds), interval, and the values of the seeds or folds; empty where nothing was scored."""
+    if cell is None:
+        return "", "", ""
     spread = "" if cell.deviation is None else f" ± {100 * cell.deviation:.1f}"
     interval = "" if cell.interval is None else f"{100 * cell.interval[0]:.1f}–{100 * cell.interval[1]:.1f}"
     values = " ".join(f"{100 * value:.1f}" for value in cell.seeds or cell.folds)

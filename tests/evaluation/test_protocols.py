@@ -11,6 +11,7 @@ from audiossl.evaluation.protocols import list_protocols, load_protocol
 FROZEN = {
     "lr_nested@1": "bd8c02b97f750c65dbb98cbc650e526ca4a3b21c91c44867a53de8127f6a9efd",
     "knn@1": "0ba7ec83c280cf9958912815a52e326048b264172c96dd55f263b23706ded366",
+    "zero_shot@1": "d2b32e05ec9b00dbb66962968a269763465acc6f46e93b3c62b45f2788c96b86",
 }
 
 
