@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from audiossl.methods.base import At, Rate, Siamese
 from audiossl.methods.heads import head_dim
@@ -27,7 +26,7 @@ class _Distances(Siamese[C]):
         """Distances (2N, 2N) between the projections of both views, and whose view each row is."""
         z = torch.cat(self.project(views))
         identity = torch.arange(len(z), device=z.device) % (len(z) // 2)
-        return distances(F.normalize(z.float(), dim=1) if normalise else z), identity
+        return distances(z, normalise=normalise), identity
 
 
 class MarginContrastive(_Distances[MarginContrastiveConfig]):

@@ -17,9 +17,10 @@ from audiossl.methods.losses.precision import full_precision
 
 
 @full_precision
-def distances(z_RD: Tensor) -> Tensor:
-    """Euclidean distances (R, R); between equal rows exactly 0, with gradient 0."""
+def distances(z_RD: Tensor, *, normalise: bool = False) -> Tensor:
+    """Euclidean distances (R, R), of rows L2-normalised first if told; between equal rows 0, with gradient 0."""
     # Not by way of inner products: their rounding would put equal rows at 3e-4 from each other.
+    z_RD = F.normalize(z_RD, dim=1) if normalise else z_RD
     return torch.cdist(z_RD, z_RD, compute_mode="donot_use_mm_for_euclid_dist")
 
 
