@@ -100,7 +100,9 @@ class Vae(Method[VaeConfig]):
         Logged beside it: `error` (the Gaussian part), `kl`, and `active_units`, which falls to 0 at posterior collapse.
         """
         embedding = self.encoder(views[0])
-        mean, log_variance = self.mean(embedding).float(), self.log_variance(embedding).float()
+        # At least float32, also under autocast, where exp of the log-variance would be rough.
+        wide = torch.promote_types(embedding.dtype, torch.float32)
+        mean, log_variance = self.mean(embedding).to(wide), self.log_variance(embedding).to(wide)
         sample = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
         error = gaussian_error(self.decoder(sample, views[0].shape[2:]), views[0])
         kl = vae_kl(mean, log_variance)

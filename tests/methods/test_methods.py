@@ -1,136 +1,141 @@
-"""What every method promises, whatever its loss."""
+"""What every method promises, whatever its loss, held by every case."""
 
 from __future__ import annotations
 
-import math
-from typing import get_args
+import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
-from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
-from audiossl.methods.base import At, Method
-from audiossl.methods.build import METHODS, build_method
-from audiossl.recipe.methods import BarlowTwinsConfig, MethodConfig, SimClrConfig
+from audiossl.methods.build import METHODS
+from audiossl.methods.state import Teacher
+from audiossl.recipe.catalogue import list_methods, method_configs
+from audiossl.training.optim import parameter_groups
+from tests.methods.case import Case
 from tests.methods.cases import CASES
+from tests.methods.trial import PER_EPOCH, Trial, at, norm_buffers
 
-N, DIM = 8, 6
-AT = At(step=0, steps=10, epoch=0.0)
-CONFIGS = [SimClrConfig(head="16 bn relu 5"), BarlowTwinsConfig(head="16 bn relu 5")]
-every_method = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+IMAGES_ONLY = {"rotation"}
+"""Without a recipe for sound."""
 
-
-class Small(nn.Module):
-    """An encoder of spectrograms (N, 1, 4, 5) with a norm; keeps the sizes of the batches it saw."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(20, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, DIM))
-        self.seen: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.append(x)
-        return self.net(x)
+QUEUED: dict[str, set[str]] = {"moco": {"queue.rows", "queue.pushed"}}
+"""What a loss may change: the keys of every batch are queued at once, the accumulated ones too."""
 
 
-def build(config) -> Method:
-    torch.manual_seed(0)
-    return build_method(config, Small(), DIM, 100).train()
+def loss_of(trial: Trial, views: list[Tensor], index: Tensor) -> dict[str, Tensor]:
+    """The losses at the first step, always with the same random numbers."""
+    torch.manual_seed(7)
+    return trial.method.loss(views, index, at(0))
 
 
-def two_views() -> list[Tensor]:
-    return list(torch.randn(2, N, 1, 4, 5, generator=torch.Generator().manual_seed(1)))
+def started(case: Case) -> tuple[Trial, list[Tensor], Tensor]:
+    """A trial at its first batch."""
+    trial = Trial(case)
+    trial.begin(0)
+    return trial, *trial.batch(0)
 
 
-def test_every_method_of_the_recipe_is_tried_here():
-    union = get_args(get_args(MethodConfig)[0])
-    assert set(union) == set(METHODS) == {type(case.config) for case in CASES}
+def test_every_method_of_the_recipe_is_built_and_has_a_case():
+    assert set(method_configs()) == set(METHODS) == {type(case.config) for case in CASES}
+    assert len({case.id for case in CASES}) == len(CASES)
 
 
-@every_method
-def test_the_loss_is_a_finite_scalar_whose_gradient_reaches_every_parameter(config):
-    method = build(config)
-    loss = method.loss(two_views(), torch.arange(N), AT)["loss"]
-    assert loss.shape == ()
-    assert torch.isfinite(loss)
+@pytest.mark.parametrize("method", list_methods(), ids=lambda method: method.name)
+def test_every_method_has_a_recipe_for_sound(method):
+    assert bool(method.recipes) != (method.name in IMAGES_ONLY)
+
+
+@every_case
+def test_the_loss_is_a_finite_scalar_and_so_is_whatever_else_is_logged(case):
+    losses = loss_of(*started(case))
+    assert losses["loss"].requires_grad
+    assert all(value.shape == () and torch.isfinite(value) for value in losses.values())
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Everything in float64, so that a gradient of nothing is told from rounding."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@every_case
+def test_the_gradient_reaches_every_parameter_that_the_loss_depends_on(case, double):
+    trial, views, index = started(case)
+    state = copy.deepcopy(trial.method.state_dict())
+    trained = {name: weight for name, weight in trial.method.named_parameters() if weight.requires_grad}
+    loss = loss_of(trial, views, index)["loss"]
     loss.backward()
-    trained = [(name, weight) for name, weight in method.named_parameters() if weight.requires_grad]
-    without = [name for name, weight in trained if weight.grad is None or not weight.grad.isfinite().all()]
-    assert not without
-    # A bias with only linear layers before the next BatchNorm has no gradient but rounding; all other parameters move.
-    before_norm = {"encoder.net.1.bias", "encoder.net.4.bias", "head.0.bias"}
-    if config.name == "barlow_twins":
-        before_norm.add(f"head.{len(method.head) - 1}.bias")  # its loss standardises the head's output
-    still = {name for name, weight in trained if not weight.grad.abs().max() > 1e-6}
-    assert still <= before_norm
+    unused = {name for name, weight in trained.items() if weight.grad is None}
+    assert unused <= case.idle
+    assert all(weight.grad.isfinite().all() for name, weight in trained.items() if name not in unused)
+    still = {name for name in trained.keys() - unused if trained[name].grad.abs().max() < 1e-12}
+    assert case.idle <= unused | still, "idle names a parameter that moves"
+    # What has no gradient must be without effect: a bias in front of a norm, or of what is compared with its like.
+    for name in still - case.idle:
+        trial.method.load_state_dict(state)
+        with torch.no_grad():
+            trained[name].add_(torch.linspace(-1e-3, 1e-3, trained[name].numel()).view_as(trained[name]))
+        assert loss_of(trial, views, index)["loss"].item() == pytest.approx(loss.item(), rel=1e-9, abs=1e-12), name
 
 
-@every_method
-def test_bf16_autocast_gives_nearly_the_same_loss_in_float32(config):
-    exact = build(config).loss(two_views(), torch.arange(N), AT)["loss"]
-    method = build(config)
-    with torch.autocast("cpu", torch.bfloat16):
-        rough = method.loss(two_views(), torch.arange(N), AT)["loss"]
-    rough.backward()
-    assert rough.dtype == torch.float32
-    assert rough.item() == pytest.approx(exact.item(), rel=0.1)
-    assert all(weight.grad.isfinite().all() for weight in method.parameters())
-
-
-@every_method
-def test_batch_norm_sees_one_view_at_a_time(config):
-    method, views = build(config), two_views()
-    views[1] = views[1] * 3 + 5
-    loss = method.loss(views, torch.arange(N), AT)["loss"]
-    assert [len(x) for x in method.encoder.seen] == [N, N]
-    norm = method.encoder.net[2]
-    assert norm.num_batches_tracked == 2
-    # Running mean after both passes: 0.9 * (0.1 * mean of view 1) + 0.1 * mean of view 2.
-    first, second = (method.encoder.net[:2](view).mean(dim=0) for view in views)
-    assert torch.allclose(norm.running_mean, 0.09 * first + 0.1 * second, atol=1e-5)
-    together = build(config)
-    z1, z2 = together.head(together.encoder(torch.cat(views))).chunk(2)
-    together.project = lambda _: [z1, z2]
-    assert together.loss(views, torch.arange(N), AT)["loss"].item() != pytest.approx(loss.item(), rel=1e-3)
-
-
-@every_method
-def test_nothing_is_drawn_or_kept_between_two_losses_of_the_same_batch(config):
-    method = build(config)
-    first, second = (method.loss(two_views(), torch.arange(N), AT)["loss"] for _ in range(2))
-    assert torch.equal(first, second)
-
-
-@pytest.mark.parametrize("n", [2, 8, 64])
-@pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
-def test_simclr_of_a_constant_encoder_is_log_of_the_candidates(n, temperature):
-    method = build(SimClrConfig(head="5", temperature=temperature))
-    method.encoder = constant_encoder(torch.ones(DIM))
-    view = torch.randn(n, 1, 4, 5, generator=torch.Generator().manual_seed(2))
-    loss = method.loss([view, view], torch.arange(n), AT)["loss"]
-    assert loss.item() == pytest.approx(math.log(2 * n - 1), abs=1e-5)
-
-
-def constant_encoder(vector: Tensor) -> nn.Module:
-    class Constant(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return vector.expand(len(x), -1)
-
-    return Constant()
-
-
+@every_case
 @pytest.mark.parametrize(
-    ("config", "field", "value"),
-    [
-        (SimClrConfig, "temperature", 0),
-        (SimClrConfig, "temperature", -0.1),
-        (SimClrConfig, "temperature", float("nan")),
-        (SimClrConfig, "head", "bn relu 512"),
-        (SimClrConfig, "head", "512 gelu 512"),
-        (BarlowTwinsConfig, "off_diagonal_weight", 0),
-    ],
+    ("dtype", "tolerance"),
+    # Ten roundings of half a unit in the last place, which a network of some layers and a temperature of 0.1 make.
+    [(torch.float16, 10 * 2**-11), (torch.bfloat16, 10 * 2**-8)],
+    ids=["fp16", "bf16"],
 )
-def test_values_that_make_no_loss_are_refused(config, field, value):
-    with pytest.raises(ValidationError, match=field):
-        config(**{field: value})
+def test_half_precision_is_finite_and_near(case, dtype, tolerance):
+    exact = loss_of(*started(case))["loss"].item()
+    trial, views, index = started(case)
+    with torch.autocast("cpu", dtype):
+        loss = loss_of(trial, views, index)["loss"]
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(exact, rel=tolerance, abs=tolerance)
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in trial.method.parameters())
+
+
+@every_case
+def test_a_loss_changes_no_state_but_running_statistics(case):
+    trial, views, index = started(case)
+    trial.advance(1)
+    before = {name: value.clone() for name, value in trial.method.state_dict().items()}
+    for _ in range(2):  # as with accumulated batches
+        loss_of(trial, views, index)["loss"].backward()
+    after = trial.method.state_dict()
+    assert before.keys() == after.keys()
+    free = norm_buffers(trial.method) | QUEUED.get(case.config.name, set())
+    assert not [name for name in before.keys() - free if not torch.equal(before[name], after[name])]
+
+
+@every_case
+def test_teachers_have_no_gradient_and_are_not_in_the_optimiser(case):
+    trial, views, index = started(case)
+    loss_of(trial, views, index)["loss"].backward()
+    method = trial.method
+    taught = [p for module in method.modules() if isinstance(module, Teacher) for p in module.parameters()]
+    assert all(p.grad is None and not p.requires_grad for p in taught)
+    held = [id(p) for group in parameter_groups(method, 0.1, False, method.rates()) for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in method.parameters() if p.requires_grad)
+
+
+@every_case
+def test_a_run_resumed_in_mid_epoch_goes_on_bit_for_bit(case):
+    done, more = PER_EPOCH + 2, PER_EPOCH
+    whole = Trial(case)
+    whole.advance(done)
+    saved = whole.save()
+    whole.advance(more)
+    resumed = Trial(case)
+    resumed.load(saved)
+    resumed.advance(more)
+    expected, seen = whole.method.state_dict(), resumed.method.state_dict()
+    assert expected.keys() == seen.keys()
+    assert not [name for name, value in expected.items() if not torch.equal(value, seen[name])]
+    assert torch.equal(whole.generator.get_state(), resumed.generator.get_state())

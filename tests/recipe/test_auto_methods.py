@@ -72,6 +72,23 @@ def test_what_is_frozen_at_first_thaws_within_a_tenth_of_the_run(name, field, si
     assert 0 <= chosen(name, field, size) <= size.steps / 10
 
 
+@pytest.mark.parametrize(
+    ("prototypes", "items", "queue"),
+    [(100, 2000, 0), (128, 2000, 0), (300, 2000, 384), (900, 2000, 896), (3000, 10**6, 4480)],
+)
+def test_swav_queues_only_what_the_batch_lacks(prototypes, items, queue):
+    assert chosen("swav", "queue", Size(items=items, batch=128, steps=1000), prototypes=prototypes) == queue
+
+
+def test_a_method_inside_a_combined_one_is_resolved_too():
+    parts = [{"method": {"name": "simclr"}}, {"method": {"name": "moco"}}]
+    facts = Facts(items=2000, decoded_bytes=10**8, cores=2, device="cpu", bf16=False)
+    recipe, resolved = resolve(Recipe(method={"name": "combined", "parts": parts}), facts)
+    assert recipe.method.parts[1].method.queue == 896
+    assert {"method.parts.1.method.queue", "method.parts.1.method.momentum"} <= {choice.field for choice in resolved}
+    assert resolve(recipe, facts) == (recipe, [])
+
+
 def test_every_rule_is_of_use_and_every_exception_of_a_method_that_is_there():
     assert set(RULES) == {field for _, field in AUTO}
     assert set(OWN) <= set(AUTO)

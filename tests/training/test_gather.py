@@ -1,8 +1,9 @@
-"""Two processes equal one, for every loss that couples the examples of a batch."""
+"""Two processes equal one, for every method: loss, gradient, and state after the update."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,51 +11,86 @@ from torch import Tensor, distributed, nn
 from torch.multiprocessing import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
-from audiossl.methods.base import At, Method
-from audiossl.methods.build import build_method
-from audiossl.recipe.methods import BarlowTwinsConfig, SimClrConfig
+from audiossl.methods.base import Method
 from audiossl.training.gather import gather_rows
+from tests.methods.case import Case
+from tests.methods.cases import CASES
+from tests.methods.trial import BATCH, ITEMS, Trial, at
 
-CONFIGS = [SimClrConfig(head="12 relu 8"), BarlowTwinsConfig(head="12 relu 8")]
-AT = At(0, 1, 0.0)
+pytestmark = pytest.mark.timeout(400)  # two processes import everything anew
+
+STEPS = 2
+DRAWS_FOR_ITS_OWN_CLIPS = {
+    "denoising": "noise and zeroed values",
+    "masked_modelling": "hidden patches",
+    "vae": "samples of the Gaussian",
+    "ss_gan": "noise of the generator",
+    "jigsaw": "orders and places of the tiles",
+    "npid-nce": "negatives",
+}
+"""Methods or cases in which each process draws random numbers for its own clips: one process draws others, so only the
+two are compared with each other."""
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+
+def draws(case: Case) -> bool:
+    return bool({case.id, case.config.name} & set(DRAWS_FOR_ITS_OWN_CLIPS))
 
 
 class Forward(nn.Module):
     """The loss as a forward pass, which is what DistributedDataParallel wraps."""
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Method[Any]) -> None:
         super().__init__()
         self.method = method
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        return self.method.loss([first, second], torch.arange(len(first)), AT)["loss"]
+    def forward(self, step: int, index: Tensor, *views: Tensor) -> Tensor:
+        return self.method.loss(list(views), index, at(step))["loss"]
 
 
-def build(config) -> Method:
-    torch.manual_seed(0)
-    return build_method(config, nn.Sequential(nn.Linear(6, 10), nn.Tanh()), 10, 16).double()
+def without_norms(module: nn.Module) -> None:
+    """Take every BatchNorm out: its statistics are each process's own, here as in training."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            setattr(module, name, nn.Identity())
+        else:
+            without_norms(child)
 
 
-def views() -> tuple[Tensor, Tensor]:
-    a, b = torch.randn(2, 16, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    return a, 0.7 * a + 0.5 * b
-
-
-def outcome(forward: nn.Module, method: Method, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-    loss = forward(first, second)
-    loss.backward()
-    return {"loss": loss.detach(), **{name: p.grad for name, p in method.named_parameters()}}
+def run(case: Case, rank: int, ranks: int) -> dict[str, Tensor]:
+    """Two steps on one of several processes: their losses, the last gradients, and all state at the end."""
+    method = case.build(ITEMS)
+    without_norms(method)
+    trial = Trial(case, method)
+    for part in method.modules():
+        if isinstance(part, Method):
+            part.gather = gather_rows
+    forward: nn.Module = Forward(method)
+    if ranks > 1:
+        forward = DistributedDataParallel(forward, find_unused_parameters=True)
+    optimiser = torch.optim.SGD(method.parameters(), lr=0.01)
+    seen = {}
+    for step in range(STEPS):
+        trial.begin(step)
+        views, index = trial.batch(step)
+        share = slice(rank * BATCH // ranks, (rank + 1) * BATCH // ranks)
+        optimiser.zero_grad()
+        torch.manual_seed(step)
+        loss = forward(step, index[share], *(view[share] for view in views))
+        loss.backward()
+        seen[f"loss {step}"] = loss.detach().clone()
+        gradients = {name: p.grad.clone() for name, p in method.named_parameters() if p.grad is not None}
+        optimiser.step()
+        method.after_step(at(step))
+    return {**seen, **{f"gradient {name}": g for name, g in gradients.items()}, **method.state_dict()}
 
 
 def on_rank(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    for config in CONFIGS:
-        method = build(config)
-        method.gather = gather_rows
-        first, second = (view.chunk(2)[rank] for view in views())
-        seen = outcome(DistributedDataParallel(Forward(method)), method, first, second)
-        torch.save(seen, f"{folder}/{config.name}-{rank}.pt")
+    for case in CASES:
+        torch.save(run(case, rank, 2), f"{folder}/{case.id}-{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -65,15 +101,40 @@ def two_ranks(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
-@pytest.mark.parametrize("rank", [0, 1])
-def test_two_processes_equal_one(two_ranks, config, rank):
-    method = build(config)
-    expected = outcome(Forward(method), method, *views())
-    seen = torch.load(two_ranks / f"{config.name}-{rank}.pt", weights_only=True)
-    assert seen.keys() == expected.keys()
+def of_ranks(folder: Path, case: Case) -> list[dict[str, Tensor]]:
+    return [torch.load(folder / f"{case.id}-{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def same(one: Tensor, other: Tensor, name: str) -> None:
+    torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-10, msg=lambda text: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not draws(case)], ids=lambda case: case.id)
+def test_two_processes_equal_one(two_ranks, case):
+    torch.set_default_dtype(torch.float64)
+    try:
+        expected = run(case, 0, 1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    first, second = of_ranks(two_ranks, case)
     for name, value in expected.items():
-        assert torch.allclose(seen[name], value, rtol=1e-6, atol=1e-12), name
+        if name.startswith("loss"):  # without coupling each process has the mean over its own clips
+            same((first[name] + second[name]) / 2, value, name)
+        else:
+            same(first[name], value, name)
+
+
+@every_case
+def test_two_processes_stay_copies_of_each_other(two_ranks, case):
+    first, second = of_ranks(two_ranks, case)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        if not name.startswith("loss"):
+            same(second[name], value, name)
+
+
+def test_what_is_not_compared_is_there():
+    assert set(DRAWS_FOR_ITS_OWN_CLIPS) <= {word for case in CASES for word in (case.id, case.config.name)}
 
 
 def test_without_other_ranks_the_rows_are_themselves():
