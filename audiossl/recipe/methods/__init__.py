@@ -24,28 +24,28 @@ SingleMethod = (
     SimClrConfig
     | NpidConfig
     | ColaConfig
+    | MocoConfig
+    | MocoV3Config
+    | CpcConfig
+    | MultiFormatConfig
+    | ClipConfig
     | MarginContrastiveConfig
     | TripletConfig
     | DistanceWeightedConfig
-    | ClipConfig
-    | CpcConfig
-    | MultiFormatConfig
     | BarlowTwinsConfig
+    | VicRegConfig
     | ByolConfig
     | SimSiamConfig
     | SwavConfig
     | DeepClusterConfig
     | SelaConfig
-    | DenoisingConfig
-    | MaskedModellingConfig
-    | SsGanConfig
-    | VaeConfig
     | RotationConfig
     | TransformsConfig
-    | VicRegConfig
     | JigsawConfig
-    | MocoConfig
-    | MocoV3Config
+    | DenoisingConfig
+    | MaskedModellingConfig
+    | VaeConfig
+    | SsGanConfig
 )
 SingleMethodConfig = Annotated[SingleMethod, Field(discriminator="name")]
 """Any method but a combined one."""

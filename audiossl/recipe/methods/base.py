@@ -19,7 +19,7 @@ class MethodBase(Config):
     """A method in a recipe. The first sentence of a Config's docstring is what `audiossl methods` prints of it."""
 
     family: ClassVar[str]
-    """The file of `audiossl/methods` it lives in."""
+    """Under which heading it is listed."""
     paper: ClassVar[str]
     """Authors and year, e.g. "Chen et al. 2020"."""
     needs: ClassVar[str] = "two views of a clip"

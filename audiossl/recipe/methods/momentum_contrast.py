@@ -15,7 +15,7 @@ class MocoConfig(MethodBase):
     Prefer a head without BatchNorm: the norms of one device's batch tell query and key apart from the queue.
     """
 
-    family = "momentum_contrast"
+    family = "contrastive"
     paper = "He et al. 2020, Chen et al. 2020"
     name: Literal["moco"] = "moco"
     temperature: Positive = 0.2
@@ -31,7 +31,7 @@ class MocoConfig(MethodBase):
 class MocoV3Config(Predicting):
     """MoCo v3 (Chen et al. 2021): each view predicts its teacher's embedding of the other among those of the batch."""
 
-    family = "momentum_contrast"
+    family = "contrastive"
     paper = "Chen et al. 2021"
     name: Literal["moco_v3"] = "moco_v3"
     head: HeadSpec = "4096 bn relu 256 bn_plain"

@@ -1,4 +1,4 @@
-"""The cases of the family `momentum_contrast`."""
+"""The cases of MoCo."""
 
 from __future__ import annotations
 
