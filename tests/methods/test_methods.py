@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from audiossl.methods.base import Method
 from audiossl.methods.build import METHODS
+from audiossl.methods.contrastive import SimClr
 from audiossl.methods.state import Teacher
 from audiossl.recipe.catalogue import list_methods, method_configs
+from audiossl.recipe.methods import SimClrConfig
 from audiossl.training.optim import parameter_groups
 from tests.methods.case import Case
 from tests.methods.cases import CASES
-from tests.methods.trial import PER_EPOCH, Trial, at, norm_buffers
+from tests.methods.trial import ITEMS, PER_EPOCH, Trial, at, norm_buffers
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+SIMCLR = Case(SimClrConfig(head="64 bn relu 32"))
+"""What the broken controls are made of."""
 IMAGES_ONLY = {"rotation"}
 """Without a recipe for sound."""
 
@@ -65,7 +71,13 @@ def double() -> Iterator[None]:
 
 @every_case
 def test_the_gradient_reaches_every_parameter_that_the_loss_depends_on(case, double):
-    trial, views, index = started(case)
+    every_gradient_arrives(Trial(case))
+
+
+def every_gradient_arrives(trial: Trial) -> None:
+    case = trial.case
+    trial.begin(0)
+    views, index = trial.batch(0)
     state = copy.deepcopy(trial.method.state_dict())
     trained = {name: weight for name, weight in trial.method.named_parameters() if weight.requires_grad}
     loss = loss_of(trial, views, index)["loss"]
@@ -125,17 +137,48 @@ def test_teachers_have_no_gradient_and_are_not_in_the_optimiser(case):
     assert sorted(held) == sorted(id(p) for p in method.parameters() if p.requires_grad)
 
 
-@every_case
-def test_a_run_resumed_in_mid_epoch_goes_on_bit_for_bit(case):
+def changed_by_resuming(case: Case, control: type[Method[Any]] | None = None) -> list[str]:
+    """What differs after a run that was saved in mid-epoch and built anew, from one that went on."""
     done, more = PER_EPOCH + 2, PER_EPOCH
-    whole = Trial(case)
+    whole, resumed = (Trial(case, case.build(ITEMS, control)) for _ in range(2))
     whole.advance(done)
-    saved = whole.save()
-    whole.advance(more)
-    resumed = Trial(case)
-    resumed.load(saved)
-    resumed.advance(more)
+    resumed.load(whole.save())
+    for trial in (whole, resumed):
+        trial.advance(more)
+    assert torch.equal(whole.generator.get_state(), resumed.generator.get_state())
     expected, seen = whole.method.state_dict(), resumed.method.state_dict()
     assert expected.keys() == seen.keys()
-    assert not [name for name, value in expected.items() if not torch.equal(value, seen[name])]
-    assert torch.equal(whole.generator.get_state(), resumed.generator.get_state())
+    return [name for name, value in expected.items() if not torch.equal(value, seen[name])]
+
+
+@every_case
+def test_a_run_resumed_in_mid_epoch_goes_on_bit_for_bit(case):
+    assert not changed_by_resuming(case)
+
+
+class Forgetful(SimClr):
+    """The control whose state is no buffer: it counts in an attribute."""
+
+    steps = 0
+
+    def loss(self, views, index, at):
+        return {"loss": super().loss(views, index, at)["loss"] / (1 + self.steps)}
+
+    def after_step(self, at):
+        self.steps += 1
+
+
+class Deaf(SimClr):
+    """The control whose encoder the loss depends on and does not teach."""
+
+    def project(self, views):
+        return [self.head(self.encoder(view).detach()) for view in views]
+
+
+def test_a_state_outside_the_checkpoint_is_caught():
+    assert changed_by_resuming(SIMCLR, Forgetful)
+
+
+def test_a_gradient_that_does_not_arrive_is_caught(double):
+    with pytest.raises(AssertionError):
+        every_gradient_arrives(Trial(SIMCLR, SIMCLR.build(ITEMS, Deaf)))

@@ -12,6 +12,8 @@ from torch.multiprocessing import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from audiossl.methods.base import Method
+from audiossl.methods.contrastive import SimClr
+from audiossl.recipe.methods import SimClrConfig
 from audiossl.training.gather import gather_rows
 from tests.methods.case import Case
 from tests.methods.cases import CASES
@@ -57,9 +59,19 @@ def without_norms(module: nn.Module) -> None:
             without_norms(child)
 
 
-def run(case: Case, rank: int, ranks: int) -> dict[str, Tensor]:
+class Alone(SimClr):
+    """The control in which each process compares only its own clips."""
+
+    def project(self, views):
+        return [self.head(self.encoder(view)) for view in views]
+
+
+CONTROL = Case(SimClrConfig(head="16 relu 8"), name="alone")
+
+
+def run(case: Case, rank: int, ranks: int, control: type[Method[Any]] | None = None) -> dict[str, Tensor]:
     """Two steps on one of several processes: their losses, the last gradients, and all state at the end."""
-    method = case.build(ITEMS)
+    method = case.build(ITEMS, control)
     without_norms(method)
     trial = Trial(case, method)
     for part in method.modules():
@@ -91,6 +103,7 @@ def on_rank(rank: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     for case in CASES:
         torch.save(run(case, rank, 2), f"{folder}/{case.id}-{rank}.pt")
+    torch.save(run(CONTROL, rank, 2, Alone), f"{folder}/{CONTROL.id}-{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -109,19 +122,29 @@ def same(one: Tensor, other: Tensor, name: str) -> None:
     torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-10, msg=lambda text: f"{name}: {text}")
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not draws(case)], ids=lambda case: case.id)
-def test_two_processes_equal_one(two_ranks, case):
+def compare(folder: Path, case: Case) -> None:
+    """Two processes' steps with those of one."""
     torch.set_default_dtype(torch.float64)
     try:
         expected = run(case, 0, 1)
     finally:
         torch.set_default_dtype(torch.float32)
-    first, second = of_ranks(two_ranks, case)
+    first, second = of_ranks(folder, case)
     for name, value in expected.items():
         if name.startswith("loss"):  # without coupling each process has the mean over its own clips
             same((first[name] + second[name]) / 2, value, name)
         else:
             same(first[name], value, name)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not draws(case)], ids=lambda case: case.id)
+def test_two_processes_equal_one(two_ranks, case):
+    compare(two_ranks, case)
+
+
+def test_processes_that_do_not_gather_are_caught(two_ranks):
+    with pytest.raises(AssertionError, match="loss 0"):
+        compare(two_ranks, CONTROL)
 
 
 @every_case
