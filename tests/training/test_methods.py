@@ -1,4 +1,4 @@
-"""Methods with state through a whole run: killed in mid-epoch and resumed, they end with the bits of an unbroken one."""
+"""Methods with state through a real run: killed in mid-epoch and resumed, they end with the bits of a whole one."""
 
 from __future__ import annotations
 
