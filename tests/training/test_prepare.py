@@ -41,7 +41,9 @@ def test_sounds_without_texts_are_refused_before_anything_is_decoded(table, soun
     with pytest.raises(RecipeError) as raised:
         pretrain(some, tmp_path / "run")
     told = str(raised.value)
-    assert told.startswith("method clip needs a text for every clip, and 12 of 24 clips of table have none (the first: 01")
+    assert told.startswith(
+        "method clip needs a text for every clip, and 12 of 24 clips of table have none (the first: 01"
+    )
     assert raised.value.exit_code == 2
     assert not (tmp_path / "run").exists()
     table.unlink()
