@@ -1,0 +1,172 @@
+"""Shipped manifests in each data set's own layout, and manifests of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audiossl.data.manifest import load_items, load_manifest, shipped_manifests
+from audiossl.data.splits import official_splits
+from audiossl.errors import DataError, UsageError
+from tests.data.made import sounds, table
+
+ESC50 = ["filename,fold,target,category,esc10,src_file,take"]
+
+
+def esc50(folder: Path, suffix: str) -> Path:
+    rows = [
+        f"{fold}-{10 * fold + c}-A-{c}.{suffix},{fold},{c},{label},{c == 0},{10 * fold + c},A"
+        for fold in range(1, 6)
+        for c, label in enumerate(["dog", "hen"])
+    ]
+    (folder / "meta").mkdir(parents=True)
+    table(folder / "meta", *ESC50, *rows, name="esc50.csv")
+    return sounds(folder, *(f"audio/{row.split(',')[0]}" for row in rows))
+
+
+@pytest.mark.parametrize("suffix", ["wav", "ogg"])
+def test_esc50_and_esc10_in_the_official_layout(tmp_path: Path, suffix: str):
+    root = esc50(tmp_path / "ESC-50-master", suffix)
+    items = load_items("esc50", root)
+    assert (len(items), items.classes, items.folds()) == (10, ["dog", "hen"], [1, 2, 3, 4, 5])
+    assert next(iter(items.rows())) == ("1-10-A", f"audio/1-10-A-0.{suffix}", None, None, ["dog"], None, 1, "10", "dog")
+    assert load_items("esc10", root).classes == ["dog"]
+
+
+def test_esc10_of_the_ogg_repository_is_the_same_split(tmp_path: Path):
+    official = load_items("esc10", esc50(tmp_path / "official", "wav"))
+    names = [f"001 - Dog bark/{fold}-{10 * fold}-A.ogg" for fold in range(1, 6)]
+    ogg = load_items("esc10", sounds(tmp_path / "ogg", *names, "README.txt"))
+    assert ogg.split_hash == official.split_hash
+    assert ogg.label_list() == official.label_list()
+    assert ogg.column("text") == official.column("text") == ["dog"] * 5
+
+
+def test_a_text_is_made_of_columns_and_of_the_rows_own_labels(tmp_path: Path):
+    sounds(tmp_path, "1.wav", "2.wav")
+    table(tmp_path, "file,tags,where", "1.wav,crying_baby|dog,at_home", "2.wav,rain,", name="t.csv")
+    head, _ = GOOD.split("items:")
+    source = """items:
+  - {from: csv, file: t.csv, path: "{file}", labels: {column: tags, sep: "|"}, text: {template: TEMPLATE, spaces: _}}
+"""
+    for template, texts in [
+        ('"{labels}"', ["crying baby, dog", "rain"]),
+        ('"the sound of {labels} {where}"', ["the sound of crying baby, dog at home", "the sound of rain"]),
+        ('"{where}"', ["at home", None]),
+    ]:
+        (tmp_path / "m.yaml").write_text(head + source.replace("TEMPLATE", template))
+        assert load_items(tmp_path / "m.yaml").column("text") == texts
+    (tmp_path / "m.yaml").write_text(head + source.replace("TEMPLATE", '"{caption}"'))
+    with pytest.raises(DataError, match="has no column caption"):
+        load_items(tmp_path / "m.yaml")
+
+
+def test_fsdnoisy18k_knows_its_noisy_and_clean_parts(tmp_path: Path):
+    root = sounds(
+        tmp_path, "FSDnoisy18k.audio_train/1.wav", "FSDnoisy18k.audio_train/2.wav", "FSDnoisy18k.audio_test/3.wav"
+    )
+    (root / "FSDnoisy18k.meta").mkdir()
+    head = "fname,label,aso_id,manually_verified,noisy_small"
+    table(root / "FSDnoisy18k.meta", head, "1.wav,Rain,/m,0,1", "2.wav,Rain,/m,1,0", name="train.csv")
+    table(root / "FSDnoisy18k.meta", "fname,label,aso_id", "3.wav,Rain,/m", name="test.csv")
+    items = load_items("fsdnoisy18k", root)
+    assert items.column("split") == ["train_noisy", "train_clean", "test"]
+    assert items.column("id")[2] == "FSDnoisy18k.audio_test/3.wav"
+    table(root / "FSDnoisy18k.meta", head, "1.wav,Rain,/m,2,1", name="train.csv")
+    with pytest.raises(DataError, match="line 2: unknown split 2"):
+        load_items("fsdnoisy18k", root)
+
+
+@pytest.mark.parametrize("name", ["esc50", "esc10", "fsdnoisy18k"])
+def test_a_manifest_without_its_files_says_what_to_give_and_where_to_get_it(tmp_path: Path, name: str):
+    for root in (None, tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match=r"give --data PATH, the folder that holds `.*\(from https://"):
+            load_items(name, root)
+
+
+def test_synth_is_made_once_into_the_cache_or_the_given_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = []
+
+    def few(folder: Path, n: int, seed: int) -> None:
+        made.append((folder, n, seed))
+        sounds(folder, "bell/1.wav")
+        table(folder, "file_name,label,fold,group", "bell/1.wav,bell,1,g", name="metadata.csv")
+
+    monkeypatch.setattr("audiossl.audio.synth.make_sounds", few)
+    monkeypatch.setenv("AUDIOSSL_CACHE", str(tmp_path / "cache"))
+    assert load_items("synth").label_list() == ["bell"]
+    assert load_items("synth").root == tmp_path / "cache" / "synth-1-0-240"
+    assert made == [(tmp_path / "cache" / "synth-1-0-240", 240, 0)]
+    assert load_items("synth", tmp_path / "here").root == tmp_path / "here"
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("name", shipped_manifests())
+def test_every_shipped_manifest_is_valid_and_says_where_its_figures_come_from(name: str):
+    manifest = load_manifest(name)
+    assert manifest.name == name
+    assert {"items", "classes"} <= {figure for one in manifest.confirmed for figure in one.figures}
+    assert manifest.title
+    assert manifest.license.dataset
+    assert manifest.tasks
+    assert all(part.md5 or part.sha256 for remote in manifest.remotes.values() for part in remote.parts)
+
+
+GOOD = """schema: audiossl/manifest@1
+name: mine
+version: "1"
+license: {dataset: CC0-1.0}
+items:
+  - {from: csv, file: t.csv, path: "{file}", labels: {column: label}}
+"""
+
+
+def test_a_manifest_of_ones_own_finds_its_files_beside_it(tmp_path: Path):
+    sounds(tmp_path, "a.wav")
+    table(tmp_path, "file,label", "a.wav,dog", name="t.csv")
+    (tmp_path / "mine.yaml").write_text(GOOD)
+    assert load_items(tmp_path / "mine.yaml").label_list() == ["dog"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("version:", "versoin:", r"mine.yaml:3: versoin: unknown key; did you mean version\?"),
+        ("file: t.csv", "file: ../t.csv", r"mine.yaml:6: .*leaves the data set's folder"),
+        ("file: t.csv", "file: /t.csv", r"mine.yaml:6: .*leaves the data set's folder"),
+        ("from: csv", "from: web", r"mine.yaml:6: "),
+        ("audiossl/manifest@1", "audiossl/manifest@9", r"mine.yaml:1: schema: "),
+        ("column: label", "column: lable", r"t.csv line 1: has no column lable"),
+    ],
+)
+def test_a_faulty_manifest_is_refused_with_its_line(tmp_path: Path, old: str, new: str, message: str):
+    sounds(tmp_path, "a.wav")
+    table(tmp_path, "file,label", "a.wav,dog", name="t.csv")
+    (tmp_path / "mine.yaml").write_text(GOOD.replace(old, new))
+    with pytest.raises(DataError, match=message):
+        load_items(tmp_path / "mine.yaml")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"esc5: there is no such data set, file or folder; did you mean esc50\?"):
+        load_items("esc5")
+
+
+def test_options_that_do_not_go_with_the_source_are_refused(tmp_path: Path):
+    sounds(tmp_path, "a.wav")
+    with pytest.raises(UsageError, match="leave --data out"):
+        load_items(tmp_path, tmp_path)
+    with pytest.raises(UsageError, match="leave --labels-from-folders out"):
+        load_items(table(tmp_path, "path", "a.wav"), labels_from_folders=True)
+
+
+@pytest.mark.shared
+def test_the_real_esc50_and_both_layouts_of_the_real_esc10(shared: Path):
+    esc50_items = load_items("esc50", shared / "data" / "esc50-16k")
+    assert (len(esc50_items), len(esc50_items.classes)) == (2000, 50)
+    assert [len(split.test) for split in official_splits(esc50_items)] == [400] * 5
+    inside, alone = (load_items("esc10", shared / "data" / name) for name in ("esc50-16k", "esc10-44k"))
+    assert inside.split_hash == alone.split_hash
+    assert [len(split.test) for split in official_splits(alone)] == [80] * 5
