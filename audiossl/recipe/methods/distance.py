@@ -48,7 +48,8 @@ class TripletConfig(MethodBase):
     active_only: bool = False
     """Whether the mean is taken over the triplets with a loss above 0 only, so that easy ones do not dilute it."""
     normalise: bool = True
-    """Whether embeddings are L2-normalised."""
+    """Whether embeddings are L2-normalised; batch_hard wants false, as in Hermans et al., or the projections stay
+    close to each other."""
     head: HeadSpec = "128"
 
 
