@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiossl.methods.base import At, Method, Siamese, ViewPlan
+from audiossl.methods.base import At, Embed, Method, Siamese, ViewPlan
 from audiossl.methods.heads import build_head, head_dim
 from audiossl.methods.losses.contrastive import (
     bank_scores,
@@ -65,6 +65,16 @@ class Npid(Method[NpidConfig]):
         self._pending: list[tuple[Tensor, Tensor]] = []
         if self.config.form == "nce":
             self.register_buffer("log_z", torch.tensor(torch.inf))
+
+    def before_epoch(self, at: At, embed: Embed) -> None:
+        """Fill the bank before the first epoch.
+
+        The paper starts from random rows. Those of clips that were seen then share the network's main direction and
+        those of clips to come do not: every clip is pushed away from itself, and a short run does not recover.
+        """
+        if not self.bank.filled.any():
+            z, index = embed(lambda view: self.head(self.encoder(view)))
+            self.bank.write(index, z)
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
         """Cross-entropy or its estimate for one view (N, 1, F, T)."""

@@ -82,6 +82,20 @@ def test_after_a_shuffled_pass_each_clip_finds_its_own_embedding_in_the_bank(for
     assert torch.allclose(method.bank.rows, everything, atol=1e-6)
 
 
+def test_the_bank_is_filled_once_before_the_first_epoch_with_the_clips_that_can_be_read():
+    method, readable = build(NpidConfig(head="5", negatives=10)), torch.arange(0, 40, 2)
+    unread = method.bank.rows[1::2].clone()
+
+    def embed(f):
+        return f(clips(readable)[0]).detach(), readable
+
+    method.before_epoch(AT, embed)
+    z = F.normalize(method.head(method.encoder(clips(readable)[0])), dim=1)
+    assert torch.allclose(method.bank.rows[readable], z, atol=1e-6)
+    assert torch.equal(method.bank.rows[1::2], unread)
+    method.before_epoch(AT, lambda f: pytest.fail("filled twice"))
+
+
 def test_the_bank_moves_halfway_and_stays_on_the_sphere():
     method, index = build(NpidConfig(head="5", negatives=10)), SHUFFLED[0]
     before = method.bank.rows.clone()
