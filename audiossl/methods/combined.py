@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from audiossl.errors import RecipeError
 from audiossl.methods.base import At, Embed, Method, Rate, ViewPlan
+from audiossl.methods.singles import SINGLE
 from audiossl.recipe.methods import CombinedConfig
 
 
@@ -17,9 +18,7 @@ class Combined(Method[CombinedConfig]):
     @classmethod
     def view_plan(cls, config: CombinedConfig) -> ViewPlan:
         """The most that any part asks for (raises `RecipeError` where short views of two lengths are wanted)."""
-        from audiossl.methods.build import view_plan  # which imports this file
-
-        plans = [view_plan(part.method) for part in config.parts]
+        plans = [SINGLE[type(part.method)].view_plan(part.method) for part in config.parts]
         shares = sorted({plan.short_share for plan in plans if plan.short})
         if len(shares) > 1:
             raise RecipeError(
@@ -36,13 +35,11 @@ class Combined(Method[CombinedConfig]):
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Build the parts around the one encoder."""
-        from audiossl.methods.build import build_method
-
         partner = self._modules.pop("partner", None)
         parts = []
         for config in (part.method for part in self.config.parts):
             second = partner if hasattr(config, "partner") else None
-            part = build_method(config, self.encoder, embedding_dim, n_items, second)
+            part = SINGLE[type(config)](config, self.encoder, embedding_dim, n_items, second)
             # A plain attribute instead of a submodule: the encoder stands in the state dict once, as `encoder`.
             part.__dict__["encoder"] = part._modules.pop("encoder")
             parts.append(part)
