@@ -118,7 +118,7 @@ class Cola(Siamese[ColaConfig]):
         if self.config.similarity.name == "bilinear":
             dim = head_dim(self.config.head)
             self.norm = nn.LayerNorm(dim)
-            self.weight = nn.Parameter(0.05 * torch.randn(dim, dim))
+            self.weight = nn.Parameter(self.config.similarity.start * torch.randn(dim, dim))
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
         """InfoNCE of two views (N, 1, F, T)."""

@@ -82,6 +82,9 @@ class BilinearConfig(Config):
     """a^T W b of both projections after LayerNorm and tanh, with a learnt W and no temperature."""
 
     name: Literal["bilinear"] = "bilinear"
+    start: Positive = 0.05
+    """Deviation of W's entries at the start. Beside a projection of 512 that of the paper's code makes similarities of
+    deviation 9, which a short run only unlearns; 0.002 makes them 0.4."""
 
 
 class CosineSimilarityConfig(Config):
