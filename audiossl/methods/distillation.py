@@ -11,9 +11,9 @@ from audiossl.methods.base import At, Method, Rate, Siamese
 from audiossl.methods.heads import build_head, head_dim
 from audiossl.methods.losses.distillation import byol, negative_cosine
 from audiossl.methods.state import Teacher, ema_momentum
-from audiossl.recipe.methods import ByolConfig, MethodBase, MocoV3Config, SimSiamConfig
+from audiossl.recipe.methods import ByolConfig, MocoConfig, MocoV3Config, SimSiamConfig
 
-T = TypeVar("T", bound=MethodBase)
+T = TypeVar("T", bound=ByolConfig | MocoConfig | MocoV3Config)
 P = TypeVar("P", bound=ByolConfig | MocoV3Config)
 
 
@@ -23,7 +23,7 @@ class Taught(Siamese[T], abc.ABC):
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make the projection head and the teacher, an exact copy of encoder and head."""
         super().build(embedding_dim, n_items)
-        self.teacher = Teacher(self.student)
+        self.teacher = Teacher(self.student, average_norms=self.config.teacher_norm == "average")
 
     @property
     def student(self) -> nn.Module:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from audiossl.methods.base import At
 
@@ -26,12 +27,23 @@ def ema_momentum(base: float, final: float, at: At) -> float:
 class Teacher(nn.Module):
     """An exponential moving average of a student's parameters, without gradient (Tarvainen and Valpola 2017).
 
-    It starts as a copy. Its BatchNorm sees its own batches: buffers are not averaged.
+    It starts as a copy. Its BatchNorm normalises by the statistics of its own batches, or, with `average_norms`, by the
+    moving average of the student's running statistics (EMAN, Cai et al. 2021), which tell nothing of the batch.
     """
 
-    def __init__(self, student: nn.Module) -> None:
+    def __init__(self, student: nn.Module, *, average_norms: bool = False) -> None:
         super().__init__()
         self.module = copy.deepcopy(student).requires_grad_(False)
+        self.average_norms = average_norms
+        self.train()  # a trainer leaves the modes of modules as it finds them
+
+    def train(self, mode: bool = True) -> Teacher:
+        """As `nn.Module.train`; averaged norms stay with their running statistics."""
+        super().train(mode)
+        for part in self.module.modules():
+            if self.average_norms and isinstance(part, _BatchNorm):
+                part.eval()
+        return self
 
     @torch.no_grad()
     def forward(self, *args: Any) -> Any:
@@ -44,9 +56,12 @@ class Teacher(nn.Module):
 
         Called outside autocast: with a momentum near 1 an update would vanish in the rounding of half precision.
         """
-        torch._foreach_lerp_(
-            list(self.module.parameters()), [p.detach() for p in student.parameters()], weight=1 - momentum
-        )
+        own: list[Tensor] = list(self.module.parameters())
+        others: list[Tensor] = list(student.parameters())
+        if self.average_norms:
+            own += [buffer for buffer in self.module.buffers() if buffer.is_floating_point()]
+            others += [buffer for buffer in student.buffers() if buffer.is_floating_point()]
+        torch._foreach_lerp_(own, others, weight=1 - momentum)
 
 
 class Queue(nn.Module):

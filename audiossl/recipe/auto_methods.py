@@ -66,10 +66,11 @@ def _momentum(method: MethodBase, size: Size) -> tuple[float, str]:
 
 def _momentum_beside_queue(method: MethodBase, size: Size) -> tuple[float, str]:
     # A teacher that changes within the age of its queue lets a query tell its key from the queue by the age alone, and
-    # the embedding collapses. In the paper 1,000 steps are remembered beside a queue of 256 batches: 3.9 times as many.
-    steps = max(10.0, size.steps / 20, 4 * int(method.queue) / size.batch)  # type: ignore[attr-defined]
+    # the embedding collapses. In 155 steps on ESC-50 its rank fell from 45 to 30 with 4 times the age, the ratio of the
+    # paper's far smaller steps, and rose to 80 with 16 times.
+    steps = max(10.0, size.steps / 20, 16 * int(method.queue) / size.batch)  # type: ignore[attr-defined]
     value = round(min(0.999, 1 - 1 / steps), 4)
-    return value, f"remembers 5 % of {size.steps} steps, or 4 times those of the queue, between 0.9 and 0.999"
+    return value, f"remembers 5 % of {size.steps} steps, or 16 times those of the queue, between 0.9 and 0.999"
 
 
 def _freeze_steps(method: MethodBase, size: Size) -> tuple[int, str]:

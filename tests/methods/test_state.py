@@ -128,6 +128,23 @@ def test_batch_norm_of_a_teacher_follows_its_own_batches():
     assert int(teacher.module[1].num_batches_tracked) == 1
 
 
+def test_averaged_norms_are_moving_averages_of_the_students_and_tell_nothing_of_the_batch():
+    one = student()
+    teacher = Teacher(one, average_norms=True)
+    own, other = teacher.module[1], one[1]
+    for _ in range(4):
+        one(torch.randn(6, 3) + 5)
+        expected = 0.7 * own.running_mean + 0.3 * other.running_mean, 0.7 * own.running_var + 0.3 * other.running_var
+        teacher.update(one, 0.7)
+        assert torch.allclose(own.running_mean, expected[0])
+        assert torch.allclose(own.running_var, expected[1])
+    x = torch.randn(6, 3)
+    assert torch.allclose(teacher(x)[:2], teacher(x[:2]), atol=1e-6)
+    assert torch.allclose(own.running_mean, expected[0]), "its own batches do not move them"
+    with_own_batches = Teacher(one).train()
+    assert not torch.allclose(with_own_batches(x)[:2], with_own_batches(x[:2]), atol=1e-3)
+
+
 def test_a_teacher_is_an_average_in_the_students_memory_layout_too():
     one = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
     teacher = Teacher(nn.Conv2d(3, 4, 3))

@@ -62,9 +62,9 @@ def test_the_teacher_beside_a_queue_changes_little_within_its_age(size):
     age = chosen("moco", "queue", size) / size.batch
     momentum = chosen("moco", "momentum", size)
     assert 0.9 <= momentum <= 0.999
-    assert momentum**age >= 0.75
+    assert momentum**age >= 0.9
     longer = chosen("moco", "momentum", size, queue=20 * size.batch)
-    assert 1 / (1 - longer) == pytest.approx(max(80, min(1000, size.steps / 20)), rel=0.01)
+    assert 1 / (1 - longer) == pytest.approx(max(320, min(1000, size.steps / 20)), rel=0.02)
 
 
 @every_size

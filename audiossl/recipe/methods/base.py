@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ HeadSpec = Annotated[str, Field(pattern=r"^\s*\d+(\s+(\d+|bn|bn_plain|relu))*\s*
 
 Momentum = Annotated[float, Field(ge=0, le=1)]
 """The share of a moving average that stays at each update; 1 freezes it, 0 copies."""
+
+TeacherNorm = Literal["batch", "average"]
+"""What a teacher's BatchNorm normalises by: the statistics of its own batch, or moving averages of the student's."""
 
 
 class MethodBase(Config):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from audiossl.recipe.base import Auto
-from audiossl.recipe.methods.base import HeadSpec, MethodBase, Momentum
+from audiossl.recipe.methods.base import HeadSpec, MethodBase, Momentum, TeacherNorm
 
 
 class Predicting(MethodBase):
@@ -46,6 +46,8 @@ class ByolConfig(Predicting):
     """Of the teacher at the first step. The paper: 0.996 for 300 to 1000 epochs, 0.99 for 100."""
     momentum_final: Momentum = 1.0
     """Of the teacher at the end, reached along half a cosine; the same as `momentum` keeps it constant (BYOL-A)."""
+    teacher_norm: TeacherNorm = "batch"
+    """What the teacher's BatchNorm normalises by; `average` is EMAN (Cai et al. 2021)."""
 
 
 class SimSiamConfig(Predicting):

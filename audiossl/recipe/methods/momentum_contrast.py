@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from audiossl.recipe.base import Auto, Count, Positive
-from audiossl.recipe.methods.base import HeadSpec, MethodBase, Momentum
+from audiossl.recipe.methods.base import HeadSpec, MethodBase, Momentum, TeacherNorm
 from audiossl.recipe.methods.distillation import Predicting
 
 
 class MocoConfig(MethodBase):
     """MoCo v2 (Chen et al. 2020): a teacher's embeddings of earlier batches wait in a queue to be the negatives.
 
-    Prefer a head without BatchNorm: the norms of one device's batch tell query and key apart from the queue.
+    Prefer a head without BatchNorm: the norms of one device's batch tell query and key apart from the queue. The paper
+    shuffles clips between devices against this; one device may use `teacher_norm: average` instead.
     """
 
     family = "contrastive"
@@ -24,6 +25,8 @@ class MocoConfig(MethodBase):
     """Embeddings remembered; 65536 in the paper, about a twentieth of its data. Any number, whatever the batch."""
     momentum: Momentum | Auto = "auto"
     """Of the teacher; 0.999 in the paper, whose run has a million steps."""
+    teacher_norm: TeacherNorm = "batch"
+    """What the teacher's BatchNorm normalises by; `average` is EMAN (Cai et al. 2021)."""
     symmetric: bool = False
     """Compare each view with the other's key, and average; the paper compares the first with the second only."""
 
@@ -41,3 +44,5 @@ class MocoV3Config(Predicting):
     """Of the teacher at the first step; 0.99 in the paper."""
     momentum_final: Momentum = 1.0
     """Of the teacher at the end, reached along half a cosine."""
+    teacher_norm: TeacherNorm = "batch"
+    """What the teacher's BatchNorm normalises by; `average` is EMAN (Cai et al. 2021)."""
