@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from audiossl.errors import DataError
 from audiossl.methods.assignment import random_rows, sinkhorn, spherical_kmeans
 from audiossl.methods.base import At, Embed, Method, Siamese, ViewPlan
-from audiossl.methods.heads import head_dim
 from audiossl.methods.losses.clustering import cluster_prediction, cosine_scores, swapped_prediction
 from audiossl.methods.state import Bank, Queue
+from audiossl.recipe.methods.base import head_dim
 from audiossl.recipe.methods.clustering import DeepClusterConfig, MultiCropConfig, SelaConfig, SwavConfig
 
 WHOLE = 2

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiossl.methods.base import At, Embed, Method, Siamese, ViewPlan
-from audiossl.methods.heads import build_head, head_dim
+from audiossl.methods.heads import build_head
 from audiossl.methods.losses.contrastive import (
     bank_scores,
     bilinear_info_nce,
@@ -21,6 +21,7 @@ from audiossl.methods.losses.contrastive import (
 )
 from audiossl.methods.state import Bank
 from audiossl.recipe.methods import ColaConfig, NpidConfig, SimClrConfig
+from audiossl.recipe.methods.base import head_dim
 from audiossl.recipe.methods.contrastive import (
     CosineSimilarityConfig,
     DebiasedConfig,

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from audiossl.methods.base import At, Rate, Siamese
-from audiossl.methods.heads import head_dim
 from audiossl.methods.losses.distance import boundary_margin, distances, margin_contrastive, triplet
 from audiossl.methods.losses.mining import all_triplets, batch_hard, distance_weighted, semi_hard
 from audiossl.recipe.methods import DistanceWeightedConfig, MarginContrastiveConfig, TripletConfig
-from audiossl.recipe.methods.base import MethodBase
+from audiossl.recipe.methods.base import MethodBase, head_dim
 
 MINERS = {"all": all_triplets, "batch_hard": batch_hard, "semi_hard": semi_hard}
 

@@ -8,10 +8,11 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from audiossl.methods.base import At, Method, Rate, Siamese
-from audiossl.methods.heads import build_head, head_dim
+from audiossl.methods.heads import build_head
 from audiossl.methods.losses.distillation import byol, negative_cosine
 from audiossl.methods.state import Teacher, ema_momentum
 from audiossl.recipe.methods import ByolConfig, MocoConfig, MocoV3Config, SimSiamConfig
+from audiossl.recipe.methods.base import head_dim
 
 T = TypeVar("T", bound=ByolConfig | MocoConfig | MocoV3Config)
 P = TypeVar("P", bound=ByolConfig | MocoV3Config)

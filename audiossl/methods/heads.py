@@ -24,8 +24,3 @@ def build_head(spec: str, dim_in: int) -> nn.Sequential:
         else:
             layers.append(nn.BatchNorm1d(dim, affine=word == "bn"))
     return nn.Sequential(*layers)
-
-
-def head_dim(spec: str) -> int:
-    """The output size of `spec`."""
-    return int([word for word in spec.split() if word.isdigit()][-1])

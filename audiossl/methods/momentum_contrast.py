@@ -7,10 +7,10 @@ from torch import Tensor
 
 from audiossl.methods.base import At
 from audiossl.methods.distillation import PredictsTeacher, Taught
-from audiossl.methods.heads import head_dim
 from audiossl.methods.losses.momentum_contrast import moco, moco_v3
 from audiossl.methods.state import Queue
 from audiossl.recipe.methods import MocoConfig, MocoV3Config
+from audiossl.recipe.methods.base import head_dim
 
 
 class Moco(Taught[MocoConfig]):

@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from audiossl.errors import RecipeError
 from audiossl.methods.base import At, Method, ViewPlan
 from audiossl.methods.changes import transformed, turns
-from audiossl.methods.heads import build_head, head_dim
+from audiossl.methods.heads import build_head
 from audiossl.methods.losses.precision import full_precision
 from audiossl.methods.tiles import cut, distant_orders, shuffled, standardised
 from audiossl.recipe.methods import JigsawConfig, RotationConfig, TransformsConfig
+from audiossl.recipe.methods.base import head_dim
 
 C = TypeVar("C", RotationConfig, TransformsConfig)
 

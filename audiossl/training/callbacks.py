@@ -18,7 +18,7 @@ from torch import Tensor
 from audiossl.progress import Progress
 from audiossl.recipe.training import TrainingConfig
 from audiossl.training.checkpoint import save_checkpoint
-from audiossl.training.learner import Learner
+from audiossl.training.learner import Learner, evaluating
 from audiossl.training.monitors import Health, best, measure, warning
 from audiossl.version import __version__
 
@@ -199,25 +199,17 @@ class Monitor(Callback):
     def look(self, learner: Learner) -> Health:
         """The health of the encoder now; training mode and random numbers are as before."""
         method = learner.method
-        modes = {module: module.training for module in method.modules()}
-        method.eval()
         embeddings, projections = [], []
         head = getattr(method, "head", None)
-        for start in range(0, len(self._crops), 64):
-            crops = self._crops[start : start + 64]
-            spectrogram = learner.normalise(crops.to(learner.device)).contiguous(memory_format=torch.channels_last)
-            with trainer_precision(learner):
-                embedding = method.encoder(spectrogram)
-                if head is not None:
-                    projections.append(head(embedding).float().cpu())
-            embeddings.append(embedding.float().cpu())
-        for module, mode in modes.items():
-            module.training = mode
+        with evaluating(method):
+            for start in range(0, len(self._crops), 64):
+                crops = self._crops[start : start + 64]
+                spectrogram = learner.normalise(crops.to(learner.device)).contiguous(memory_format=torch.channels_last)
+                with learner.forward_context():
+                    embedding = method.encoder(spectrogram)
+                    if head is not None:
+                        projections.append(head(embedding).float().cpu())
+                embeddings.append(embedding.float().cpu())
         projected = torch.cat(projections) if projections else None
         k = learner.recipe.monitors.k
         return measure(learner.step, torch.cat(embeddings), projected, self._labels, self._groups, k)
-
-
-def trainer_precision(learner: Learner) -> Any:
-    """The context in which the trainer runs the forward pass."""
-    return learner.trainer.precision_plugin.forward_context()

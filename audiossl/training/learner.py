@@ -6,7 +6,8 @@ global generator (dropout) is set anew before every batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -129,19 +130,20 @@ class Learner(LightningModule):
             views.append(batch.text)
         return views
 
+    def forward_context(self) -> AbstractContextManager[None]:
+        """The precision in which the trainer runs the forward pass."""
+        return self.trainer.precision_plugin.forward_context()
+
     @torch.no_grad()
     def embed_all(self, f: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """`methods.base.Embed`: f of the middle crop of every readable clip."""
-        modes = {module: module.training for module in self.method.modules()}
-        self.method.eval()
         values, index = [], []
-        for crops, kept in self.middle_crops():
-            spectrogram = self.normalise(crops.to(self.device)).contiguous(memory_format=torch.channels_last)
-            with self.trainer.precision_plugin.forward_context():
-                values.append(f(spectrogram).float())
-            index += kept
-        for module, mode in modes.items():
-            module.training = mode
+        with evaluating(self.method):
+            for crops, kept in self.middle_crops():
+                spectrogram = self.normalise(crops.to(self.device)).contiguous(memory_format=torch.channels_last)
+                with self.forward_context():
+                    values.append(f(spectrogram).float())
+                index += kept
         return torch.cat(values), torch.tensor(index, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -178,3 +180,15 @@ class Learner(LightningModule):
         optimiser = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimiser, Optimizer)
         return optimiser
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """`module` in evaluation mode meanwhile; afterwards every part of it is in the mode it was in."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from audiossl.methods.heads import build_head, head_dim
+from audiossl.methods.heads import build_head
+from audiossl.recipe.methods.base import head_dim
 
 
 @torch.no_grad()

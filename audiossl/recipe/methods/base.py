@@ -18,6 +18,11 @@ TeacherNorm = Literal["batch", "average"]
 """What a teacher's BatchNorm normalises by: the statistics of its own batch, or moving averages of the student's."""
 
 
+def head_dim(spec: str) -> int:
+    """The output size of the head `spec`."""
+    return int([word for word in spec.split() if word.isdigit()][-1])
+
+
 class MethodBase(Config):
     """A method in a recipe. The first sentence of a Config's docstring is what `audiossl methods` prints of it."""
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from audiossl.recipe.base import Auto
-from audiossl.recipe.methods.base import HeadSpec, MethodBase, Momentum, TeacherNorm
+from audiossl.recipe.methods.base import HeadSpec, MethodBase, Momentum, TeacherNorm, head_dim
 
 
 class Predicting(MethodBase):
@@ -19,9 +19,7 @@ class Predicting(MethodBase):
 
     @model_validator(mode="after")
     def _one_size(self) -> Predicting:
-        predicted, projected = (
-            [word for word in spec.split() if word.isdigit()][-1] for spec in (self.predictor, self.head)
-        )
+        predicted, projected = head_dim(self.predictor), head_dim(self.head)
         if predicted != projected:
             raise ValueError(
                 f"the predictor gives {predicted} values and the head {projected}, which are compared one by one; "
