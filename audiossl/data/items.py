@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,14 +25,29 @@ SCHEMA = pa.schema(
         ("fold", pa.int32()),
         ("group", pa.string()),
         ("text", pa.string()),
+        (
+            "events",
+            pa.list_(pa.struct([("onset_s", pa.float64()), ("offset_s", pa.float64()), ("label", pa.string())])),
+        ),
     ]
 )
+
+Target = Literal["single", "multi", "events"]
+"""One label per row; any number of labels; labels with onset and offset."""
+
+
+class Event(NamedTuple):
+    """A labelled stretch of an example, in seconds from the example's start."""
+
+    onset_s: float
+    offset_s: float
+    label: str
 
 
 class Item(NamedTuple):
     """One example. `path` is relative to the root, with `/`; start and end are seconds, or None for the whole file.
 
-    `text` says in words what is heard.
+    `text` says in words what is heard; `labels` of a row with `events` are the distinct labels of these.
     """
 
     id: str
@@ -44,6 +59,30 @@ class Item(NamedTuple):
     fold: int | None = None
     group: str | None = None
     text: str | None = None
+    events: Sequence[Event] = ()
+
+
+@dataclass(frozen=True)
+class Design:
+    """How a data set wants to be scored: the task of its manifest, and what is told from the rows where it is silent.
+
+    Attributes:
+        task: its name in the manifest.
+        target: what is to be predicted; told from the labels when None.
+        by: what parts the rows into rounds of training and test: their folds, their splits, or each group in turn as
+            the test; when None folds, or else splits, where there are any.
+        train, valid, test: the splits of each side, where `by` is "split"; all that is neither valid nor test
+            trains when `train` is None. Rows of `valid` choose, and are never trained on.
+        metric: the data set's own, shown first; the protocol's first one when None.
+    """
+
+    task: str = ""
+    target: Target | None = None
+    by: Literal["fold", "split", "group"] | None = None
+    train: tuple[str, ...] | None = None
+    valid: tuple[str, ...] = ()
+    test: tuple[str, ...] = ("test",)
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,22 +94,35 @@ class Items:
         root: the folder that every path is relative to.
         name: of the manifest, CSV or folder.
         crossing_groups: how many groups the official folds are known to cut apart (4 in ESC-50).
+        design: how the rows are scored.
     """
 
     table: pa.Table
     root: Path
     name: str = "items"
     crossing_groups: int = 0
+    design: Design = Design()
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Item], root: Path, *, name: str = "items", crossing_groups: int = 0) -> Items:
+    def from_rows(
+        cls,
+        rows: Iterable[Item],
+        root: Path,
+        *,
+        name: str = "items",
+        crossing_groups: int = 0,
+        design: Design | None = None,
+    ) -> Items:
         """A table of `rows` (raises `DataError` for a name that is not valid Unicode)."""
         columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
+        events = SCHEMA.get_field_index("events")
+        columns[events] = tuple([event._asdict() for event in row] for row in columns[events])
         try:
             arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         except UnicodeEncodeError as error:
             raise DataError(f"{root}: the file name {error.object!r} is not valid UTF-8; rename it") from error
-        return cls(pa.Table.from_arrays(arrays, schema=SCHEMA), root, name, crossing_groups)
+        table = pa.Table.from_arrays(arrays, schema=SCHEMA)
+        return cls(table, root, name, crossing_groups, design or Design())
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -82,7 +134,12 @@ class Items:
 
     def rows(self) -> Iterable[Item]:
         """The rows one by one."""
-        return map(Item._make, zip(*(self.column(name) for name in SCHEMA.names), strict=True))
+        columns = {name: self.column(name) for name in SCHEMA.names} | {"events": self.events()}
+        return map(Item._make, zip(*columns.values(), strict=True))
+
+    def events(self) -> list[tuple[Event, ...]]:
+        """Each row's labelled stretches."""
+        return [tuple(Event(**event) for event in row) for row in self.column("events")]
 
     def paths(self) -> list[Path]:
         """Each example's file, with the root."""

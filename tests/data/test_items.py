@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from audiossl.data.items import Item, Items
+from audiossl.data.items import Event, Item, Items
 from audiossl.errors import DataError
 
 ROWS = [
     Item("a", "x/a.wav", labels=["dog"], split="train", fold=1, group="g1", text="a dog"),
     Item("b", "x/b.wav", 0.5, 1.5, ["cat"], "train", 2, "g2"),
-    Item("c", "x/b.wav", 1.5, 2.5, ["dog"], "test", 2),
+    Item("c", "x/b.wav", 1.5, 2.5, ["dog"], "test", 2, events=(Event(0.1, 0.4, "dog"), Event(0.3, 0.5, "dog"))),
 ]
 
 
