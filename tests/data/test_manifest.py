@@ -88,8 +88,8 @@ def test_a_csv_is_read_by_its_column_names(tmp_path: Path, column: str, mark: st
         mark.join(["./x/2.wav", "", "", "cat", "validation", "2", "", "?", ""]),
     )
     first, second = load_items(path).rows()
-    assert first == ("x/1.wav@0.5-1.5", "x/1.wav", 0.5, 1.5, ["dog"], "train", 1, "g", "a dog barks_")
-    assert second == ("x/2.wav", "x/2.wav", None, None, ["cat"], "valid", 2, None, None)
+    assert first == ("x/1.wav@0.5-1.5", "x/1.wav", 0.5, 1.5, ["dog"], "train", 1, "g", "a dog barks_", ())
+    assert second == ("x/2.wav", "x/2.wav", None, None, ["cat"], "valid", 2, None, None, ())
 
 
 def test_a_root_of_its_own_several_labels_ids_bom_and_crlf(tmp_path: Path):
