@@ -30,7 +30,17 @@ def test_esc50_and_esc10_in_the_official_layout(tmp_path: Path, suffix: str):
     root = esc50(tmp_path / "ESC-50-master", suffix)
     items = load_items("esc50", root)
     assert (len(items), items.classes, items.folds()) == (10, ["dog", "hen"], [1, 2, 3, 4, 5])
-    assert next(iter(items.rows()))[:9] == ("1-10-A", f"audio/1-10-A-0.{suffix}", None, None, ["dog"], None, 1, "10", "dog")
+    assert next(iter(items.rows()))[:9] == (
+        "1-10-A",
+        f"audio/1-10-A-0.{suffix}",
+        None,
+        None,
+        ["dog"],
+        None,
+        1,
+        "10",
+        "dog",
+    )
     assert load_items("esc10", root).classes == ["dog"]
 
 
