@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audiossl.data.targets import Target
 from audiossl.errors import DataError
 
 SCHEMA = pa.schema(
@@ -31,9 +32,6 @@ SCHEMA = pa.schema(
         ),
     ]
 )
-
-Target = Literal["single", "multi", "events"]
-"""One label per row; any number of labels; labels with onset and offset."""
 
 
 class Event(NamedTuple):
