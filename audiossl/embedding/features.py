@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,11 +48,7 @@ def clip_features(
         DataError: an item cannot be read; the first ten are named.
     """
     features = readable_features(bundle, items, options, progress=progress)
-    if features.failures:
-        told = [f"{failed.job.path}: {failed.cause}" for failed in features.failures[:_TOLD]]
-        if len(features.failures) > _TOLD:
-            told.append(f"... and {len(features.failures) - _TOLD:,} more; `audiossl data check` counts them")
-        raise DataError("\n".join(told))
+    refuse_failures(features.failures)
     return features.values
 
 
@@ -75,3 +72,12 @@ def readable_features(
     finally:
         progress.close()
     return ClipFeatures(values, ok, sorted(failures, key=lambda failed: failed.job.index))
+
+
+def refuse_failures(failures: Sequence[Failed]) -> None:
+    """Raise `DataError` naming the first ten of `failures`, if there are any."""
+    told = [f"{failed.job.path}: {failed.cause}" for failed in sorted(failures, key=lambda failed: failed.job.index)]
+    if len(told) > _TOLD:
+        told[_TOLD:] = [f"... and {len(told) - _TOLD:,} more; `audiossl data check` counts them"]
+    if told:
+        raise DataError("\n".join(told))

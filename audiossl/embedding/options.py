@@ -30,3 +30,14 @@ class EmbedOptions(Config):
     """Files per shard at most."""
     shard_s: Positive = 30.0
     """Seconds of work after which a shard is written, so that a killed run loses no more."""
+
+
+class FrameOptions(Config):
+    """How a sound is followed in time: an embedding of the window around every timestamp."""
+
+    hop_s: Positive = 0.05
+    """Seconds between timestamps, rounded to a whole number of front-end frames."""
+    window_s: Positive | Auto = "auto"
+    """Seconds around a timestamp that its embedding hears. `auto`: a training crop, but at most `max_window_s`."""
+    max_window_s: Positive = 1.0
+    """Longer crops would blur when something happens."""
