@@ -134,7 +134,7 @@ def evaluate(
 
     Example:
         >>> report = audiossl.evaluate("runs/mine", on="esc50", data="ESC-50/")  # doctest: +SKIP
-        >>> report.rows[0].scores["knn@1"].accuracy  # doctest: +SKIP
+        >>> report.rows[0].scores["knn@1"].value  # doctest: +SKIP
 
     Args:
         models: one or several encoder bundles, their paths, or runs' folders.

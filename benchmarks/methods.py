@@ -80,7 +80,7 @@ def measure(name: str, budget: list[str], options: argparse.Namespace) -> Result
             "kind": row.kind,
             "name": row.name,
             "seed": row.seed,
-            "scores": {protocol: score.accuracy for protocol, score in row.scores.items()},
+            "scores": {protocol: score.value for protocol, score in row.scores.items()},
             "intervals": {protocol: score.interval for protocol, score in row.scores.items()},
             "rankme": row.health.rankme,
             "std": row.health.deviation,

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from audiossl.audio.decode import decode
 from audiossl.audio.frontend import FrontEnd, build_frontend
@@ -23,14 +22,12 @@ from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Items
 from audiossl.devices import cores
-from audiossl.embedding.features import clip_features
 from audiossl.errors import AudioError, DataError
 from audiossl.evaluation.scores import Kind
+from audiossl.evaluation.source import Features
 from audiossl.evaluation.task import Task
 from audiossl.progress import Progress
 from audiossl.recipe.frontends import LogMelConfig
-
-Features = NDArray[np.float32]
 
 STATISTICS_NAME = "log-mel statistics"
 
@@ -46,7 +43,10 @@ class Baseline:
     seed: int | None
     key: dict[str, Any]
     """Plain data that decides the features of given files: the key of the cache."""
-    features: Callable[[Items, Progress], Features]
+    encoder: Callable[[], Bundle] | None = None
+    """Of an untrained twin."""
+    plain: Callable[[Items, Progress], Features] | None = None
+    """Of features without an encoder."""
 
 
 def baselines(bundles: list[Bundle], seeds: Sequence[int]) -> list[Baseline]:
@@ -57,7 +57,7 @@ def baselines(bundles: list[Bundle], seeds: Sequence[int]) -> list[Baseline]:
     found = [_untrained(bundles[models[0]], models, seed) for models in twins.values() for seed in seeds]
     config = LogMelConfig()
     key = {"statistics": 6, "frontend": config.model_dump(mode="json")}
-    return [*found, Baseline("statistics", STATISTICS_NAME, [], None, key, logmel_statistics)]
+    return [*found, Baseline("statistics", STATISTICS_NAME, [], None, key, plain=logmel_statistics)]
 
 
 def _architecture(bundle: Bundle) -> dict[str, Any]:
@@ -67,12 +67,11 @@ def _architecture(bundle: Bundle) -> dict[str, Any]:
 
 
 def _untrained(bundle: Bundle, models: list[int], seed: int) -> Baseline:
-    def features(items: Items, progress: Progress) -> Features:
-        return clip_features(untrained_bundle(bundle.recipe, bundle.statistics, seed), items, progress=progress)
-
     name = f"untrained {bundle.recipe.encoder.name}"
     key = {"untrained": seed, "torch": torch.__version__, **_architecture(bundle)}
-    return Baseline("untrained", name, models, seed, key, features)
+    return Baseline(
+        "untrained", name, models, seed, key, lambda: untrained_bundle(bundle.recipe, bundle.statistics, seed)
+    )
 
 
 def logmel_statistics(items: Items, progress: Progress) -> Features:
@@ -117,12 +116,20 @@ def six_statistics(x_FT: Features) -> Features:
     return np.concatenate(parts).astype(np.float32)
 
 
-def chance_accuracy(task: Task) -> float:
-    """Expected accuracy of naming any class with equal probability."""
-    return 1.0 / len(task.classes)
+def floors(task: Task) -> dict[str, dict[str, float]]:
+    """What no embedding is needed for, by name: metric to value, mean over folds.
 
-
-def majority_accuracy(task: Task) -> float:
-    """Mean over folds of the accuracy of always naming the most frequent class of the training folds."""
+    `chance` names any class with equal probability; `most frequent class` always says that of the training items.
+    """
+    if task.target != "single":
+        return {}
     hits = [(task.labels[one.test] == np.bincount(task.labels[one.train]).argmax()).mean() for one in task.rounds]
-    return float(np.mean(hits))
+    classes = [len(np.unique(task.labels[one.test])) for one in task.rounds]
+    any_class = 1.0 / len(task.classes)
+    return {
+        "most frequent class": {
+            "accuracy": float(np.mean(hits)),
+            "macro_accuracy": float(np.mean(np.divide(1, classes))),
+        },
+        "chance": {"accuracy": any_class, "macro_accuracy": any_class},
+    }

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from audiossl import files
 from audiossl.data.items import Items
 from audiossl.errors import WriteError
-from audiossl.evaluation.protocols import Protocol
+from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.scores import Health, Record, Score
 from audiossl.version import __version__
 

@@ -18,21 +18,17 @@ from audiossl.data.manifest import load_items
 from audiossl.embedding.features import readable_features
 from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import cache, metrics
-from audiossl.evaluation.baselines import (
-    Baseline,
-    Features,
-    baselines,
-    chance_accuracy,
-    majority_accuracy,
-)
+from audiossl.evaluation.baselines import Baseline, baselines, floors
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.options import EvaluateOptions
+from audiossl.evaluation.outcome import metric_of
 from audiossl.evaluation.probes import run_task, task_of
-from audiossl.evaluation.protocols import Protocol, ZeroShotConfig, load_protocol
+from audiossl.evaluation.protocol import Protocol, load_protocol
 from audiossl.evaluation.report import Extras, write_report
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, Health, ModelFacts, Row, Score
+from audiossl.evaluation.source import Features, Source
 from audiossl.evaluation.task import Task
-from audiossl.evaluation.zero_shot import check_texts, similarities
+from audiossl.evaluation.zero_shot import check_texts
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems
 from audiossl.training.monitors import effective_rank, scaled_std
@@ -55,21 +51,18 @@ class _Scorer(NamedTuple):
     folds: list[str]
     threads: int | None
 
-    def score(self, features: Features, bundle: Bundle | None = None) -> dict[str, Score]:
-        """The score under every protocol; those that need texts ask `bundle` for them."""
-        scores = {}
-        for protocol, task in zip(self.protocols, self.tasks, strict=True):
-            values = features
-            if isinstance(protocol.head, ZeroShotConfig):
-                assert bundle is not None
-                values = similarities(bundle, features, task.classes, protocol.head)
-            scores[protocol.id] = run_task(protocol, values, task, threads=self.threads)
-        return scores
+    def offered(self, source: Source) -> _Scorer:
+        """Only the protocols that can score `source`."""
+        pairs = zip(self.protocols, self.tasks, strict=True)
+        kept = [(protocol, task) for protocol, task in pairs if source.offers(protocol)]
+        return self._replace(protocols=[protocol for protocol, _ in kept], tasks=[task for _, task in kept])
 
-    def without_texts(self) -> _Scorer:
-        """The protocols that score any embedding."""
-        kept = [(one, task) for one, task in zip(self.protocols, self.tasks, strict=True) if not one.needs_text]
-        return self._replace(protocols=[one for one, _ in kept], tasks=[task for _, task in kept])
+    def score(self, source: Source) -> dict[str, Score]:
+        """The score under every protocol."""
+        return {
+            protocol.id: run_task(protocol, source.features(protocol, task), task, threads=self.threads)
+            for protocol, task in zip(self.protocols, self.tasks, strict=True)
+        }
 
 
 def evaluate(
@@ -113,18 +106,19 @@ def evaluate(
     tasks = _tasks(chosen, items, said)
     scorer = _Scorer(chosen, tasks, cache.data_fingerprint(items), _folds(said), said.threads)
     rows = [
-        _row(name, number, bundle, values, scorer)
+        _row(name, number, Source(items, progress, lambda bundle=bundle: bundle, known=values), scorer)  # type: ignore[misc]
         for number, (name, bundle, values) in enumerate(zip(names, bundles, features, strict=True))
     ]
-    plain = scorer.without_texts()
-    if said.baselines and plain.protocols:
-        rows += [_baseline_row(one, items, plain, said, progress) for one in baselines(bundles, said.seeds)]
+    if said.baselines:
+        found = [_baseline_row(one, items, scorer, said, progress) for one in baselines(bundles, said.seeds)]
+        rows += [row for row in found if row is not None]
     report = EvaluationReport(
         audiossl=__version__,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         data=_data_facts(items, scorer, failed),
         models=[_model_facts(name, bundle) for name, bundle in zip(names, bundles, strict=True)],
         protocols={protocol.id: protocol.model_dump(mode="json") for protocol in chosen},
+        metrics={protocol.id: metric_of(protocol, task) for protocol, task in zip(chosen, tasks, strict=True)},
         rows=rows,
         gains=gains(rows, chosen, tasks),
     )
@@ -184,31 +178,35 @@ def _embed(
     return [result.values[ok] for result in results], items.take(np.flatnonzero(ok).tolist()), failed
 
 
-def _row(name: str, number: int, bundle: Bundle, values: Features, scorer: _Scorer) -> Row:
+def _row(name: str, number: int, source: Source, scorer: _Scorer) -> Row:
+    assert source.bundle is not None
     return Row(
         kind="pretrained",
         name=name,
         models=[number],
         seed=None,
-        sha256=bundle.sha256,
-        dim=values.shape[1],
-        scores=scorer.score(values, bundle),
-        health=_health(values),
+        sha256=source.bundle.sha256,
+        dim=source.clips.shape[1],
+        scores=scorer.offered(source).score(source),
+        health=_health(source.clips),
     )
 
 
-def _baseline_row(one: Baseline, items: Items, scorer: _Scorer, options: EvaluateOptions, progress: Progress) -> Row:
-    """From the cache where every protocol is there, otherwise measured and kept."""
+def _baseline_row(
+    one: Baseline, items: Items, scorer: _Scorer, options: EvaluateOptions, progress: Progress
+) -> Row | None:
+    """From the cache where every protocol is there, otherwise measured and kept; None where no protocol can."""
+    source = Source(items, progress, one.encoder, one.plain)
+    scorer = scorer.offered(source)
+    if not scorer.protocols:
+        return None
     key = {**one.key, "folds": scorer.folds} if scorer.folds else one.key
     places = [cache.place(key, protocol, scorer.fingerprint) for protocol in scorer.protocols]
     recalled = [cache.recall(path) for path in places] if options.cache else []
     entries = [entry for entry in recalled if entry is not None]
     if len(entries) < len(places):
-        values = one.features(items, progress)
-        health = _health(values)
-        entries = [
-            cache.Kept(score=score, health=health, dim=values.shape[1]) for score in scorer.score(values).values()
-        ]
+        health, dim = _health(source.clips), source.clips.shape[1]
+        entries = [cache.Kept(score=score, health=health, dim=dim) for score in scorer.score(source).values()]
         if options.cache:
             for path, entry in zip(places, entries, strict=True):
                 cache.keep(path, entry)
@@ -234,15 +232,18 @@ def _data_facts(items: Items, scorer: _Scorer, failed: list[str]) -> DataFacts:
     task = scorer.tasks[0]
     return DataFacts(
         source=items.name,
+        task=items.design.task,
+        target=task.target,
         n=len(items),
         classes=task.classes,
         ids=task.ids,
-        labels=task.labels.tolist(),
+        groups=task.groups.tolist(),
+        labels=task.label_lists,
         folds=[one.name for one in task.rounds],
         split_hash=items.split_hash,
         fingerprint=scorer.fingerprint,
-        chance=chance_accuracy(task),
-        majority=majority_accuracy(task),
+        tested=[one.test.tolist() for one in task.rounds],
+        floors=floors(task),
         failed=failed,
     )
 

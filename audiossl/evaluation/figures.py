@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiossl.evaluation import metrics
+from audiossl.evaluation.metric_names import READINGS
 from audiossl.evaluation.scores import EvaluationReport, Row
 from audiossl.evaluation.table import Line
 
@@ -44,9 +45,10 @@ def fold_figure(lines: Sequence[Line], protocol: str) -> Figure:
     shown = [line for line in reversed(lines) if protocol in line.cells and line.cells[protocol].folds]
     for line in shown:
         cell, colour, label = line.cells[protocol], COLOURS[line.kind], text(line.label)
-        folds = [100 * value for value in cell.folds]
+        scale = 100 if READINGS[cell.metric].percent else 1
+        folds = [scale * value for value in cell.folds]
         figure.add_scatter(
-            x=folds, y=[label] * len(folds), mode="markers", hovertemplate="%{x:.1f} %<extra>one fold</extra>",
+            x=folds, y=[label] * len(folds), mode="markers", hovertemplate="%{x:.3g}<extra>one fold</extra>",
             marker={"color": colour, "opacity": 0.45, "size": 8},
         )  # fmt: skip
         bars = None
@@ -54,14 +56,16 @@ def fold_figure(lines: Sequence[Line], protocol: str) -> Figure:
             low, high = cell.interval
             bars = {
                 "type": "data", "symmetric": False, "thickness": 1.5, "width": 6,
-                "array": [100 * (high - cell.accuracy)], "arrayminus": [100 * (cell.accuracy - low)],
+                "array": [scale * (high - cell.value)], "arrayminus": [scale * (cell.value - low)],
             }  # fmt: skip
         figure.add_scatter(
-            x=[100 * cell.accuracy], y=[label], mode="markers", error_x=bars,
-            hovertemplate="mean %{x:.1f} %<extra></extra>",
+            x=[scale * cell.value], y=[label], mode="markers", error_x=bars,
+            hovertemplate="mean %{x:.3g}<extra></extra>",
             marker={"color": colour, "size": 13, "symbol": "diamond", "line": {"width": 1, "color": "white"}},
         )  # fmt: skip
-    return _styled(figure, height=110 + 52 * len(shown), x="accuracy, %", legend=False)
+    readings = {READINGS[line.cells[protocol].metric] for line in shown}
+    title = "".join(f"{reading.title}{', %' * reading.percent}" for reading in readings)
+    return _styled(figure, height=110 + 52 * len(shown), x=title, legend=False)
 
 
 def class_figure(report: EvaluationReport, protocol: str) -> Figure:
@@ -114,7 +118,7 @@ def map_figure(report: EvaluationReport, features_ND: Floats, kind: MapKind) -> 
     if len(chosen) > MAP_POINTS:
         chosen = np.sort(np.random.default_rng(MAP_SEED).choice(len(chosen), MAP_POINTS, replace=False))
     points = plane(features_ND[chosen], kind)
-    labels = np.array(report.data.labels)[chosen]
+    labels = np.array([classes[0] if classes else -1 for classes in report.data.labels])[chosen]
     figure = go.Figure()
     for k, name in enumerate(report.data.classes):
         mine = np.flatnonzero(labels == k)
@@ -186,7 +190,8 @@ def _rows(report: EvaluationReport, kind: str) -> list[Row]:
 def _confusion(report: EvaluationReport, row: Row, protocol: str) -> metrics.Ints:
     predicted = np.array(row.scores[protocol].predictions)
     tested = predicted >= 0
-    return metrics.confusion(np.array(report.data.labels)[tested], predicted[tested], len(report.data.classes))
+    truth = np.array([label for (label,) in report.data.labels])
+    return metrics.confusion(truth[tested], predicted[tested], len(report.data.classes))
 
 
 def _class_shares(report: EvaluationReport, rows: Sequence[Row], protocol: str) -> Floats:

@@ -5,44 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audiossl.evaluation.probes import bootstrap
-from audiossl.evaluation.protocols import Protocol
+from audiossl.evaluation.outcome import bootstrap
+from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.scores import Gain, Row
 from audiossl.evaluation.task import Task
 
 
 def gains(rows: Sequence[Row], protocols: Sequence[Protocol], tasks: Sequence[Task]) -> list[Gain]:
     """The gain of every pretrained row over its untrained twins under each protocol; none without scored twins."""
-    pretrained = [row for row in rows if row.kind == "pretrained"]
-    twins = {
-        row.models[0]: [r for r in rows if r.kind == "untrained" and row.models[0] in r.models] for row in pretrained
-    }
-    return [
-        _gain(row, twins[row.models[0]], protocol, task)
-        for row in pretrained
-        for protocol, task in zip(protocols, tasks, strict=True)
-        if twins[row.models[0]] and not protocol.needs_text
-    ]
+    found = []
+    for row in (row for row in rows if row.kind == "pretrained"):
+        for protocol, task in zip(protocols, tasks, strict=True):
+            twins = [r for r in rows if r.kind == "untrained" and row.models[0] in r.models and protocol.id in r.scores]
+            if twins and protocol.id in row.scores:
+                found.append(_gain(row, twins, protocol, task))
+    return found
 
 
 def _gain(row: Row, twins: Sequence[Row], protocol: Protocol, task: Task) -> Gain:
-    untrained = np.array([twin.scores[protocol.id].accuracy for twin in twins])
-    pretrained = row.scores[protocol.id].accuracy
-    twins_right_N = np.mean([_right(twin, protocol, task) for twin in twins], axis=0)
+    score = row.scores[protocol.id]
+    untrained = np.array([twin.scores[protocol.id].value for twin in twins])
+    interval = None
+    if score.metric == "accuracy" and score.right:
+        twins_right_N = np.mean([twin.scores[protocol.id].right for twin in twins], axis=0)
+        interval = bootstrap(protocol, task, np.array(score.right) - twins_right_N)
     return Gain(
         model=row.models[0],
         protocol=protocol.id,
-        pretrained=pretrained,
+        metric=score.metric,
+        pretrained=score.value,
         untrained=float(untrained.mean()),
         untrained_std=float(untrained.std(ddof=1)) if len(untrained) > 1 else 0.0,
-        gain=pretrained - float(untrained.mean()),
-        interval=bootstrap(protocol, task, _right(row, protocol, task) - twins_right_N),
+        gain=score.value - float(untrained.mean()),
+        interval=interval,
     )
-
-
-def _right(row: Row, protocol: Protocol, task: Task) -> NDArray[np.float64]:
-    """1 where the row predicted an item rightly, otherwise 0."""
-    right_N: NDArray[np.float64] = (np.array(row.scores[protocol.id].predictions) == task.labels).astype(np.float64)
-    return right_N

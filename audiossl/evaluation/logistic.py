@@ -43,6 +43,12 @@ class LinearClassifier:
     classes: Ints
     """The label of each column."""
 
+    def logits(self, x_ND: Doubles, n_classes: int) -> Doubles:
+        """Logits (N, K) of `n_classes` classes; minus infinity for those that never occurred in training."""
+        logits_NK = np.full((len(x_ND), n_classes), -np.inf)
+        logits_NK[:, self.classes] = x_ND @ self.weights + self.bias
+        return logits_NK
+
     def predict(self, x_ND: Doubles) -> Ints:
         """The label of each row of `x_ND`, shape (N,)."""
         labels: Ints = self.classes[np.argmax(x_ND @ self.weights + self.bias, axis=1)]

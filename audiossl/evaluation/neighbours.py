@@ -8,10 +8,38 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from audiossl.evaluation.outcome import Outcome
+from audiossl.evaluation.protocol import Protocol
+from audiossl.evaluation.protocol.parts import KnnConfig
+from audiossl.evaluation.scaling import Doubles, fit_scaler
+from audiossl.evaluation.task import Round, Task
+from audiossl.evaluation.work import Map
+
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 
 QUERIES_AT_ONCE = 1024
+
+
+def knn(protocol: Protocol, x_ND: Doubles, task: Task, seed: int, parallel: Map) -> list[Outcome]:
+    """Each round's votes of the nearest training items."""
+    head = protocol.head
+    assert isinstance(head, KnnConfig)
+
+    def vote(one: Round) -> Outcome:
+        scale = fit_scaler(protocol, x_ND[one.train])
+        return Outcome(
+            votes(
+                scale(x_ND[one.test]),
+                scale(x_ND[one.train]),
+                task.labels[one.train],
+                len(task.classes),
+                k=head.k,
+                temperature=head.temperature,
+            )
+        )
+
+    return list(parallel(vote, task.rounds))
 
 
 def unit_rows(z_ND: Floats) -> Floats:

@@ -80,22 +80,15 @@ def _table_row(line: Line, report: EvaluationReport) -> str:
 def _table_cells(cell: Cell | None) -> str:
     if cell is None:
         return "<td></td>" * 3
-    mean = f"<b>{100 * cell.accuracy:.1f}</b>"
-    if cell.deviation is not None:
-        mean += f" ± {100 * cell.deviation:.1f}"
-    interval = "" if cell.interval is None else f"{100 * cell.interval[0]:.1f}–{100 * cell.interval[1]:.1f}"
-    told = "seeds " + _percents(cell.seeds) if cell.seeds else _percents(cell.folds)
-    chosen = f" title='C: {' '.join(f'{c:g}' for c in cell.strengths)}'" if cell.strengths else ""
-    return f"<td class='n'>{mean}</td><td class='n'>{interval}</td><td class='n small'{chosen}>{told}</td>"
-
-
-def _percents(values: Sequence[float]) -> str:
-    return " ".join(f"{100 * value:.1f}" for value in values)
+    told = ("seeds " if cell.seeds else "") + cell.parts
+    chosen = "; ".join(" ".join(f"{name} {value:g}" for name, value in fold.items()) for fold in cell.chosen)
+    hint = f" title='{escape(chosen)}'" if chosen else ""
+    return f"<td class='n'><b>{cell.shown}</b></td><td class='n'>{cell.range}</td><td class='n small'{hint}>{told}</td>"
 
 
 def _figures(report: EvaluationReport, extras: Extras) -> Iterator[str]:
     table = lines(report)
-    first = next(iter(report.protocols))
+    judged = [name for name, score in report.rows[0].scores.items() if score.predictions]
     model = escape(report.models[0].path)
     dots = "".join(
         f"<div><h3>{escape(str(said['title']))}</h3>{_plot(figures.fold_figure(table, protocol))}</div>"
@@ -113,14 +106,15 @@ def _figures(report: EvaluationReport, extras: Extras) -> Iterator[str]:
             _plot(figures.map_figure(report, extras.features[0], extras.map))
             + f"<p class='note'>{model}, standardised, by {how}.</p>",
         )
-    yield _section(
-        "Classes", _plot(figures.class_figure(report, first)) + f"<p class='note'>{model}, {escape(first)}.</p>"
-    )
-    yield _section(
-        "Confusion",
-        _plot(figures.confusion_figure(report, first))
-        + f"<p class='note'>{model}, {escape(first)}; each row sums to 100 %.</p>",
-    )
+    for first in judged[:1]:
+        yield _section(
+            "Classes", _plot(figures.class_figure(report, first)) + f"<p class='note'>{model}, {escape(first)}.</p>"
+        )
+        yield _section(
+            "Confusion",
+            _plot(figures.confusion_figure(report, first))
+            + f"<p class='note'>{model}, {escape(first)}; each row sums to 100 %.</p>",
+        )
 
 
 def _model(model: ModelFacts) -> str:

@@ -1,6 +1,7 @@
 """What an evaluation leaves behind: pydantic records of finite numbers, the content of `report.json`.
 
-Accuracies are shares between 0 and 1. Imports neither torch nor NumPy, so that a report is read in an instant.
+Values are shares between 0 and 1 unless `metric_names` says otherwise. Imports neither torch nor NumPy, so that a
+report is read in an instant.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from audiossl.data.targets import Target
 
 Kind = Literal["pretrained", "untrained", "statistics"]
 
@@ -24,11 +27,19 @@ class FoldScore(Record):
     name: str
     n: int
     """Test items."""
-    accuracy: float
-    macro_accuracy: float
-    """Mean over the classes of this fold of the accuracy within the class."""
-    strength: float | None
-    """The C chosen within the training folds, where one was chosen."""
+    metrics: dict[str, float]
+    chosen: dict[str, float] = {}
+    """What was chosen without the test items: `C`, `epoch`, `learning_rate` ..."""
+
+
+class Point(Record):
+    """One budget of labels: how well the probe does with so few."""
+
+    at: float
+    """Items per class, or the share of the training items."""
+    value: float
+    """Mean over draws of the score's metric."""
+    draws: list[float]
 
 
 class Score(Record):
@@ -40,15 +51,28 @@ class Score(Record):
     seed: int
     n: int
     """Test items of all folds."""
-    accuracy: float
-    """Mean over folds."""
-    interval: tuple[float, float]
-    """Of the accuracy, at the protocol's level: bootstrap over test items in whole groups, within folds."""
-    macro_accuracy: float
-    """Mean over folds."""
+    metric: str
+    """What `value` is; see `metric_names`."""
+    value: float
+    """Mean over folds, and over repeats or draws of labels where there are several."""
+    interval: tuple[float, float] | None
+    """Of the value, at the protocol's level: bootstrap over test items in whole groups, within folds."""
+    metrics: dict[str, float]
+    """Mean over folds of everything measured, `metric` among them."""
     folds: list[FoldScore]
-    predictions: list[int]
-    """For each item of the data, the index of the class predicted when it was tested; -1 where it never was."""
+    """Of several repeats, the mean of each fold."""
+    repeats: list[float] = []
+    """The value of each repeat or draw of labels, where there are several."""
+    curve: list[Point] = []
+    """The value at growing budgets of labels."""
+    predictions: list[int] = []
+    """Of the first repeat: for each item of the data, the index of the class predicted when it was tested; -1 where it
+    never was. Empty where items have no one class."""
+    right: list[float] = []
+    """For each item of the data, the share of repeats or draws in which it was predicted rightly; -1 where it never
+    was tested. Empty where items are not right or wrong."""
+    test_selected: bool = False
+    """The protocol chose something on the test items: not comparable with honest scores, marked in every table."""
 
 
 class Health(Record):
@@ -82,17 +106,18 @@ class Row(Record):
 
 
 class Gain(Record):
-    """How much better a pretrained encoder is than its untrained twins, in accuracy."""
+    """How much better a pretrained encoder is than its untrained twins."""
 
     model: int
     protocol: str
+    metric: str
     pretrained: float
     untrained: float
     """Mean over seeds."""
     untrained_std: float
     """Deviation over seeds (n - 1); 0 for a single one."""
     gain: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     """Paired bootstrap over test items in whole groups, within folds."""
 
 
@@ -100,20 +125,25 @@ class DataFacts(Record):
     """What the scores were measured on."""
 
     source: str
+    task: str = ""
+    """Of the manifest."""
+    target: Target
     n: int
     classes: list[str]
     ids: list[str]
-    labels: list[int]
-    """Index into `classes` for each item."""
+    groups: list[int]
+    """Equal numbers mark one group."""
+    labels: list[list[int]]
+    """For each item the indices into `classes`: exactly one of them where the target is single."""
     folds: list[str]
     """The names of the test folds."""
     split_hash: str
     fingerprint: str
     """SHA-256 over what is read and what is to be predicted: files with size and date, labels, groups."""
-    chance: float
-    """Accuracy of guessing any class with equal probability."""
-    majority: float
-    """Mean over folds of the accuracy of always saying the most frequent class of the training folds."""
+    tested: list[list[int]]
+    """For each fold the items it tests."""
+    floors: dict[str, dict[str, float]]
+    """What needs no embedding, by name: `chance`, `most frequent class`; metric to value."""
     failed: list[str]
     """Files that could not be decoded and were left out, with the reason."""
 
@@ -141,5 +171,7 @@ class EvaluationReport(Record):
     models: list[ModelFacts]
     protocols: dict[str, dict[str, Any]]
     """Protocol id to the whole protocol."""
+    metrics: dict[str, str]
+    """Protocol id to the metric that its scores show."""
     rows: list[Row]
     gains: list[Gain]

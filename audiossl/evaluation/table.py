@@ -5,23 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
+from audiossl.evaluation.metric_names import READINGS
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, Gain, Row, Score
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One line under one protocol; all values are shares between 0 and 1."""
+    """One line under one protocol."""
 
-    accuracy: float
+    metric: str
+    value: float
     interval: tuple[float, float] | None = None
     deviation: float | None = None
     """Over seeds."""
-    macro: float | None = None
     folds: list[float] = field(default_factory=list)
     """Of several seeds, the mean."""
     seeds: list[float] = field(default_factory=list)
-    strengths: list[float] = field(default_factory=list)
-    """The C chosen for each fold, of a single row."""
+    chosen: list[dict[str, float]] = field(default_factory=list)
+    """What was chosen for each fold, of a single row."""
+
+    @property
+    def shown(self) -> str:
+        """The value as the table has it, with the deviation over seeds."""
+        show = READINGS[self.metric].show
+        return show(self.value) + ("" if self.deviation is None else f" ± {show(self.deviation)}")
+
+    @property
+    def range(self) -> str:
+        """The interval, or nothing."""
+        show = READINGS[self.metric].show
+        return "" if self.interval is None else "–".join(map(show, self.interval))
+
+    @property
+    def parts(self) -> str:
+        """The values of the seeds, or of the folds."""
+        return " ".join(map(READINGS[self.metric].show, self.seeds or self.folds))
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class Line:
 
 
 def lines(report: EvaluationReport) -> list[Line]:
-    """Models, their untrained twins, log-mel statistics, the most frequent class, chance."""
+    """Models, their untrained twins, plain features, and what needs no embedding."""
     found = [_line(row.name, [row], report) for row in report.rows if row.kind == "pretrained"]
     twins: dict[tuple[str, tuple[int, ...]], list[Row]] = {}
     for row in report.rows:
@@ -45,8 +63,9 @@ def lines(report: EvaluationReport) -> list[Line]:
             twins.setdefault((row.name, tuple(row.models)), []).append(row)
     found += [_line(f"{name} x{len(rows)}", rows, report) for (name, _), rows in twins.items()]
     found += [_line(row.name, [row], report) for row in report.rows if row.kind == "statistics"]
-    for label, accuracy in (("most frequent class", report.data.majority), ("chance", report.data.chance)):
-        found.append(Line(label, "chance", None, [], {protocol: Cell(accuracy) for protocol in report.protocols}))
+    for label, floor in report.data.floors.items():
+        shown = {name: Cell(metric, floor[metric]) for name, metric in report.metrics.items() if metric in floor}
+        found.append(Line(label, "chance", None, [], shown))
     return found
 
 
@@ -57,14 +76,15 @@ def test_folds(data: DataFacts) -> str:
 
 def gain_sentence(gain: Gain, report: EvaluationReport) -> str:
     """The gain in words, with its interval."""
-    low, high = (100 * value for value in gain.interval)
-    points = round(100 * gain.gain, 1) + 0.0  # no "-0.0"
-    verdict = "" if low > 0 or high < 0 else "; the interval holds 0, so this may be chance"
-    return (
-        f"{report.models[gain.model].path}, {gain.protocol}: {points:+.1f} points over the untrained encoder "
-        f"({100 * gain.pretrained:.1f} against {100 * gain.untrained:.1f}; 95 % interval {low:+.1f} to {high:+.1f}"
-        f"{verdict})"
-    )
+    reading = READINGS[gain.metric]
+    scale, unit = (100, "points") if reading.percent else (1, reading.title)
+    points = round(scale * gain.gain, 1 if reading.percent else 3) + 0.0  # no "-0.0"
+    told = f"{reading.show(gain.pretrained)} against {reading.show(gain.untrained)}"
+    if gain.interval is not None:
+        low, high = (scale * value for value in gain.interval)
+        verdict = "" if low > 0 or high < 0 else "; the interval holds 0, so this may be chance"
+        told += f"; 95 % interval {low:+.1f} to {high:+.1f}{verdict}"
+    return f"{report.models[gain.model].path}, {gain.protocol}: {points:+g} {unit} over the untrained encoder ({told})"
 
 
 def _line(label: str, rows: list[Row], report: EvaluationReport) -> Line:
@@ -75,13 +95,14 @@ def _line(label: str, rows: list[Row], report: EvaluationReport) -> Line:
 
 def _cell(scores: list[Score]) -> Cell:
     single = scores[0] if len(scores) == 1 else None
-    seeds = [score.accuracy for score in scores]
+    metric, seeds = scores[0].metric, [score.value for score in scores]
+    same_fold = zip(*(score.folds for score in scores), strict=True)
     return Cell(
-        accuracy=fmean(seeds),
+        metric=metric,
+        value=fmean(seeds),
         interval=single.interval if single else None,
         deviation=None if single else stdev(seeds),
-        macro=fmean(score.macro_accuracy for score in scores),
-        folds=[fmean(fold.accuracy for fold in same) for same in zip(*(score.folds for score in scores), strict=True)],
+        folds=[fmean(fold.metrics[metric] for fold in same) for same in same_fold],
         seeds=[] if single else seeds,
-        strengths=[fold.strength for fold in single.folds if fold.strength is not None] if single else [],
+        chosen=[fold.chosen for fold in single.folds if fold.chosen] if single else [],
     )

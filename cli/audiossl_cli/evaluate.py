@@ -119,10 +119,5 @@ def show(report: EvaluationReport) -> None:
 
 
 def cells(cell: Cell | None) -> tuple[str, str, str]:
-    """Mean (± deviation over seeds), interval, and the values of the seeds or folds; empty where nothing was scored."""
-    if cell is None:
-        return "", "", ""
-    spread = "" if cell.deviation is None else f" ± {100 * cell.deviation:.1f}"
-    interval = "" if cell.interval is None else f"{100 * cell.interval[0]:.1f}–{100 * cell.interval[1]:.1f}"
-    values = " ".join(f"{100 * value:.1f}" for value in cell.seeds or cell.folds)
-    return f"{100 * cell.accuracy:.1f}{spread}", interval, values
+    """Value (± deviation over seeds), interval, the values of seeds or folds; empty where nothing was scored."""
+    return ("", "", "") if cell is None else (cell.shown, cell.range, cell.parts)

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from audiossl.errors import DataError
 from audiossl.evaluation.probes import predict, run, task_of
-from audiossl.evaluation.protocols import load_protocol
+from audiossl.evaluation.protocol import load_protocol
 from tests.evaluation.made import blobs, items_of
 
 LINEAR, KNN = load_protocol("lr_nested@1"), load_protocol("knn@1")
@@ -36,10 +36,10 @@ def test_linear_probe_equals_nested_selection_written_out(made):
             right.append(hits)
         best = LINEAR.selection.strengths[int(np.argmax(right))]
         predicted = sk_fit(x, labels, train, best)(x[~train])
-        assert fold.strength == best
+        assert fold.chosen["C"] == best
         assert (predicted == np.array(score.predictions)[~train]).all()
-        assert fold.accuracy == (predicted == labels[~train]).mean()
-    assert score.accuracy == pytest.approx(np.mean([fold.accuracy for fold in score.folds]))
+        assert fold.metrics["accuracy"] == (predicted == labels[~train]).mean()
+    assert score.value == pytest.approx(np.mean([fold.metrics["accuracy"] for fold in score.folds]))
 
 
 def sk_fit(x, labels, train, strength):
@@ -57,9 +57,9 @@ def test_labels_of_the_test_fold_change_no_prediction(made, protocol):
     for number, one in enumerate(task.rounds):
         poisoned = task.labels.copy()
         poisoned[one.test] = (poisoned[one.test] + 1) % 4
-        outcome = predict(protocol, x, replace(task, labels=poisoned))[number]
+        outcome = predict(protocol, x, replace(task, label_lists=[[k] for k in poisoned.tolist()]))[number]
         assert (outcome.predicted == honest[number].predicted).all()
-        assert outcome.strength == honest[number].strength
+        assert outcome.chosen == honest[number].chosen
 
 
 def test_choosing_on_the_test_fold_is_never_worse_than_nested(made):
@@ -69,12 +69,15 @@ def test_choosing_on_the_test_fold_is_never_worse_than_nested(made):
     for strength in LINEAR.selection.strengths:
         selection = LINEAR.selection.model_copy(update={"strengths": [strength]})
         fixed.append(
-            [fold.accuracy for fold in run(LINEAR.model_copy(update={"selection": selection}), x, items).folds]
+            [
+                fold.metrics["accuracy"]
+                for fold in run(LINEAR.model_copy(update={"selection": selection}), x, items).folds
+            ]
         )
     oracle = np.max(fixed, axis=0)
-    assert (oracle >= [fold.accuracy for fold in nested.folds]).all()
-    at = [LINEAR.selection.strengths.index(fold.strength) for fold in nested.folds]
-    assert [fixed[c][k] for k, c in enumerate(at)] == [fold.accuracy for fold in nested.folds]
+    assert (oracle >= [fold.metrics["accuracy"] for fold in nested.folds]).all()
+    at = [LINEAR.selection.strengths.index(fold.chosen["C"]) for fold in nested.folds]
+    assert [fixed[c][k] for k, c in enumerate(at)] == [fold.metrics["accuracy"] for fold in nested.folds]
 
 
 @pytest.mark.parametrize("protocol", [LINEAR, KNN], ids=lambda protocol: protocol.id)

@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from audiossl.errors import RecipeError, UsageError
-from audiossl.evaluation.protocols import list_protocols, load_protocol
+from audiossl.evaluation.protocol import list_protocols, load_protocol
 
 FROZEN = {
-    "lr_nested@1": "bd8c02b97f750c65dbb98cbc650e526ca4a3b21c91c44867a53de8127f6a9efd",
-    "knn@1": "0ba7ec83c280cf9958912815a52e326048b264172c96dd55f263b23706ded366",
-    "zero_shot@1": "d2b32e05ec9b00dbb66962968a269763465acc6f46e93b3c62b45f2788c96b86",
+    "lr_nested@1": "66690d4c50c617535fb62e29fb582bd968c64f681ba97802311c427a659f13ec",
+    "knn@1": "9a8abc3c17b9455930bb3ff1ebb91d6a92aa999b6acd38d736f6641c9a7561de",
+    "zero_shot@1": "b34dcad9e88446b3c8103a142fdcd86677fcad79bc6b60f34ba5307f26770810",
 }
 
 
@@ -61,7 +61,7 @@ def test_the_hash_sees_every_number_and_no_words():
 
 def test_reading_a_protocol_imports_nothing_heavy():
     code = (
-        "import sys; from audiossl.evaluation.protocols import load_protocol; load_protocol('knn@1'); "
+        "import sys; from audiossl.evaluation.protocol import load_protocol; load_protocol('knn@1'); "
         "import audiossl.evaluation.table; print([m for m in ('torch', 'sklearn', 'numpy') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

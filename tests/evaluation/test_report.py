@@ -9,10 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from audiossl.evaluation import figures
+from audiossl.evaluation.baselines import floors
 from audiossl.evaluation.evaluate import _health
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.probes import run_task, task_of
-from audiossl.evaluation.protocols import load_protocol
+from audiossl.evaluation.protocol import load_protocol
 from audiossl.evaluation.report import Extras, write_report
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, ModelFacts, Row
 from audiossl.evaluation.table import gain_sentence, lines
@@ -37,13 +38,14 @@ def report():
 
     rows = [row("pretrained", EVIL, [0], None, x), *(row("untrained", "u", [0], s, noise[s]) for s in range(3))]
     data = DataFacts(
-        source=EVIL, n=80, classes=task.classes, ids=[EVIL + i for i in task.ids], labels=task.labels.tolist(),
-        folds=["1", "2"], split_hash="0", fingerprint="0", chance=0.25, majority=0.25, failed=[f"{EVIL}: cut"],
+        source=EVIL, n=80, classes=task.classes, ids=[EVIL + i for i in task.ids], labels=task.label_lists,
+        target="single", groups=task.groups.tolist(), tested=[one.test.tolist() for one in task.rounds],
+        folds=["1", "2"], split_hash="0", fingerprint="0", floors=floors(task), failed=[f"{EVIL}: cut"],
     )  # fmt: skip
     model = ModelFacts(path=EVIL, sha256="0", dim=12, recipe={"name": EVIL}, statistics={}, about={EVIL: {"a": EVIL}})
     return EvaluationReport(
         audiossl="0", made="now", data=data, models=[model], protocols={PROTOCOL.id: PROTOCOL.model_dump(mode="json")},
-        rows=rows, gains=gains(rows, [PROTOCOL], [task]),
+        metrics={PROTOCOL.id: "accuracy"}, rows=rows, gains=gains(rows, [PROTOCOL], [task]),
     )  # fmt: skip
 
 
@@ -87,7 +89,7 @@ def test_the_json_reads_back_and_holds_only_finite_numbers(report, tmp_path):
     write_report(report, tmp_path)
     assert EvaluationReport.model_validate_json((tmp_path / "report.json").read_bytes()) == report
     broken = json.loads((tmp_path / "report.json").read_text())
-    broken["rows"][0]["scores"][PROTOCOL.id]["accuracy"] = float("nan")
+    broken["rows"][0]["scores"][PROTOCOL.id]["value"] = float("nan")
     with pytest.raises(ValidationError):
         EvaluationReport.model_validate(broken)
 
@@ -95,13 +97,13 @@ def test_the_json_reads_back_and_holds_only_finite_numbers(report, tmp_path):
 def test_the_table_takes_seeds_together_and_says_the_gain(report):
     table = lines(report)
     assert [line.kind for line in table] == ["pretrained", "untrained", "chance", "chance"]
-    twins = [row.scores[PROTOCOL.id].accuracy for row in report.rows[1:]]
+    twins = [row.scores[PROTOCOL.id].value for row in report.rows[1:]]
     cell = table[1].cells[PROTOCOL.id]
-    assert cell.accuracy == pytest.approx(np.mean(twins))
+    assert cell.value == pytest.approx(np.mean(twins))
     assert cell.deviation == pytest.approx(np.std(twins, ddof=1))
     assert cell.seeds == twins
     (gain,) = report.gains
-    assert gain.gain == pytest.approx(report.rows[0].scores[PROTOCOL.id].accuracy - np.mean(twins))
+    assert gain.gain == pytest.approx(report.rows[0].scores[PROTOCOL.id].value - np.mean(twins))
     assert gain.interval[0] < gain.gain < gain.interval[1]
     assert f"{100 * gain.gain:+.1f} points over the untrained encoder" in gain_sentence(gain, report)
 

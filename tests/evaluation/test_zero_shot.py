@@ -18,7 +18,8 @@ from audiossl.data.manifest import load_items
 from audiossl.errors import DataError, RecipeError, UsageError
 from audiossl.evaluation.evaluate import evaluate
 from audiossl.evaluation.probes import run
-from audiossl.evaluation.protocols import ZeroShotConfig, list_protocols, load_protocol
+from audiossl.evaluation.protocol import list_protocols, load_protocol
+from audiossl.evaluation.protocol.parts import ZeroShotConfig
 from audiossl.evaluation.report import Extras, render
 from audiossl.evaluation.table import lines
 from audiossl.evaluation.zero_shot import similarities
@@ -77,9 +78,9 @@ def test_the_class_most_alike_is_predicted_and_each_test_clip_counts_once():
     _, labels, folds = blobs(n=48)
     right = np.eye(4)[labels]
     score = run(ZERO_SHOT, right, items_of(labels, folds))
-    assert (score.accuracy, score.n) == (1.0, 48)
+    assert (score.value, score.n) == (1.0, 48)
     wrong = np.where(np.arange(48)[:, None] < 12, -right, right)
-    assert run(ZERO_SHOT, wrong, items_of(labels, folds)).accuracy == pytest.approx(0.75)
+    assert run(ZERO_SHOT, wrong, items_of(labels, folds)).value == pytest.approx(0.75)
 
 
 def test_names_without_a_meaning_give_chance(bundle, sounds):
@@ -87,8 +88,8 @@ def test_names_without_a_meaning_give_chance(bundle, sounds):
     assert [row.kind for row in report.rows] == ["pretrained"]
     assert report.gains == []
     (model, majority, chance) = lines(report)
-    assert chance.cells["zero_shot@1"].accuracy == report.data.chance == 1 / len(report.data.classes)
-    assert model.cells["zero_shot@1"].accuracy < 0.5
+    assert chance.cells["zero_shot@1"].value == 1 / len(report.data.classes)
+    assert model.cells["zero_shot@1"].value < 0.5
     assert majority.label == "most frequent class"
 
 
@@ -116,7 +117,7 @@ def test_one_fold_scores_as_it_does_among_all_and_is_cached_on_its_own(bundle, s
         for protocol, score in part.scores.items():
             (fold,) = score.folds
             assert fold in whole.scores[protocol].folds
-            assert score.accuracy == fold.accuracy
+            assert score.value == fold.metrics["accuracy"]
             assert score.n == fold.n == sum(predicted >= 0 for predicted in score.predictions)
     with pytest.raises(DataError, match="there is no test fold 9; write one of: 1, 2"):
         evaluate(bundle, sounds, folds=["9"])

@@ -1,0 +1,79 @@
+"""Logistic regression as a probe: its C chosen within the training items of each round, or said in advance.
+
+Letters: N items, D dimensions, K classes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+
+from audiossl.evaluation.logistic import LinearClassifier, fit_path
+from audiossl.evaluation.outcome import Floats, Ints, Outcome
+from audiossl.evaluation.protocol import Protocol
+from audiossl.evaluation.protocol.parts import FixedConfig, NestedConfig, NewtonConfig
+from audiossl.evaluation.scaling import Doubles, fit_scaler
+from audiossl.evaluation.task import Round, Task
+from audiossl.evaluation.work import Map
+
+
+def logistic_regression(protocol: Protocol, x_ND: Doubles, task: Task, seed: int, parallel: Map) -> list[Outcome]:
+    """Each round's logits; labels of a round's test fold are never looked at."""
+    chosen = strengths(protocol, x_ND, task, parallel)
+
+    def refit(job: tuple[Round, float]) -> Outcome:
+        one, strength = job
+        return Outcome(_fit(protocol, [strength], x_ND, task, one.train)[0](one.test), {"C": strength})
+
+    return list(parallel(refit, zip(task.rounds, chosen, strict=True)))
+
+
+def strengths(protocol: Protocol, x_ND: Doubles, task: Task, parallel: Map = map) -> list[float]:
+    """For each round its C: the fixed one, or that which gets most held-out items right; among equals the smallest.
+
+    Leaving out fold i for the test and j for choosing trains on the same items as leaving out j and i, so each such
+    set is fitted once.
+    """
+    selection = protocol.selection
+    if isinstance(selection, FixedConfig):
+        return [selection.strength] * len(task.rounds)
+    assert isinstance(selection, NestedConfig)
+    candidates = selection.strengths
+    users: dict[bytes, list[tuple[int, Ints]]] = defaultdict(list)
+    fit_on: dict[bytes, Ints] = {}
+    for number, one in enumerate(task.rounds):
+        for train, held_out in one.inner:
+            fit_on[train.tobytes()] = train
+            users[train.tobytes()].append((number, held_out))
+
+    def hits(key: bytes) -> list[tuple[int, list[int]]]:
+        path = _fit(protocol, candidates, x_ND, task, fit_on[key])
+        return [
+            (number, [int((at_one(held).argmax(axis=1) == task.labels[held]).sum()) for at_one in path])
+            for number, held in users[key]
+        ]
+
+    counts = np.zeros((len(task.rounds), len(candidates)), np.int64)
+    for results in parallel(hits, fit_on):
+        for number, row in results:
+            counts[number] += row
+    return [candidates[best] for best in counts.argmax(axis=1)]
+
+
+def _fit(
+    protocol: Protocol, candidates: list[float], x_ND: Doubles, task: Task, train: Ints
+) -> list[Callable[[Ints], Floats]]:
+    """For each C, a function from item indices to logits; scaler and head see only `train`."""
+    fit = protocol.fit
+    assert isinstance(fit, NewtonConfig)
+    scale = fit_scaler(protocol, x_ND[train])
+    path = fit_path(
+        scale(x_ND[train]), task.labels[train], candidates, tolerance=fit.tolerance, max_iterations=fit.max_iterations
+    )
+
+    def scorer(head: LinearClassifier) -> Callable[[Ints], Floats]:
+        return lambda items: head.logits(scale(x_ND[items]), len(task.classes))
+
+    return [scorer(head) for head in path]

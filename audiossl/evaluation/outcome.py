@@ -1,0 +1,125 @@
+"""What a probe predicted, and from all rounds the score.
+
+Letters: N items, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiossl import rng
+from audiossl.errors import UsageError
+from audiossl.evaluation import metrics
+from audiossl.evaluation.metric_names import Metric
+from audiossl.evaluation.protocol import Protocol
+from audiossl.evaluation.scores import FoldScore, Score
+from audiossl.evaluation.task import Round, Task
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one round gave its test items: a score of every class (n, K), and what was chosen on the way."""
+
+    scores: Floats
+    chosen: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def predicted(self) -> Ints:
+        """The class of the greatest score; among equals the first."""
+        predicted: Ints = self.scores.argmax(axis=1)
+        return predicted
+
+
+def metric_of(protocol: Protocol, task: Task) -> Metric:
+    """What a score shows: the data set's own metric where the protocol measures it, else the protocol's first.
+
+    Raises:
+        UsageError: the protocol does not score such a target.
+    """
+    names = protocol.metrics.get(task.target)
+    if names is None:
+        kinds = {"single": "one label per item", "multi": "several labels per item", "events": "timed events"}
+        able = " or ".join(kinds[target] for target in protocol.metrics)
+        raise UsageError(
+            f"{task.name} has {kinds[task.target]}, and {protocol.id} scores {able} only; choose another protocol"
+        )
+    return next((name for name in names if name == task.design.metric), names[0])
+
+
+def measure(names: Sequence[Metric], task: Task, one: Round, outcome: Outcome) -> dict[str, float]:
+    """The metrics of one round."""
+    assert task.target == "single"
+    counts_KK = metrics.confusion(task.labels[one.test], outcome.predicted, len(task.classes))
+    known = {"accuracy": metrics.accuracy, "macro_accuracy": metrics.macro_accuracy}
+    return {name: known[name](counts_KK) for name in names}
+
+
+def score_of(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Outcome]]) -> Score:
+    """The score of one or several repeats, each with an outcome for every round."""
+    metric, names = metric_of(protocol, task), protocol.metrics[task.target]
+    measured = [
+        [measure(names, task, one, outcome) for one, outcome in zip(task.rounds, outcomes, strict=True)]
+        for outcomes in repeats
+    ]
+    folds = [_fold(one, [row[k] for row in measured], repeats[0][k]) for k, one in enumerate(task.rounds)]
+    values = [float(np.mean([fold[metric] for fold in row])) for row in measured]
+    single = task.target == "single"
+    right_N = right(task, repeats) if single else np.empty(0)
+    return Score(
+        protocol=protocol.id,
+        protocol_hash=protocol.hash,
+        split_hash=task.split_hash,
+        seed=protocol.seed,
+        n=sum(fold.n for fold in folds),
+        metric=metric,
+        value=float(np.mean(values)),
+        interval=bootstrap(protocol, task, right_N) if metric == "accuracy" else None,
+        metrics={name: float(np.mean([fold.metrics[name] for fold in folds])) for name in names},
+        folds=folds,
+        repeats=values if len(values) > 1 else [],
+        predictions=predictions(task, repeats[0]).tolist() if single else [],
+        right=right_N.tolist(),
+        test_selected=protocol.test_selected,
+    )
+
+
+def predictions(task: Task, outcomes: Sequence[Outcome]) -> Ints:
+    """The class predicted for each item (N,) when it was tested; -1 where it never was."""
+    predicted_N = np.full(len(task.ids), -1, np.int64)
+    for one, outcome in zip(task.rounds, outcomes, strict=True):
+        predicted_N[one.test] = outcome.predicted
+    return predicted_N
+
+
+def right(task: Task, repeats: Sequence[Sequence[Outcome]]) -> Floats:
+    """The share of repeats (N,) in which each item was predicted rightly; -1 where it never was tested."""
+    predicted_RN = np.stack([predictions(task, outcomes) for outcomes in repeats])
+    share_N: Floats = np.where(predicted_RN[0] >= 0, (predicted_RN == task.labels).mean(axis=0), -1.0)
+    return share_N
+
+
+def bootstrap(protocol: Protocol, task: Task, values_N: Floats) -> tuple[float, float]:
+    """The interval of the mean over folds of `values_N`, test items drawn in whole groups.
+
+    Two encoders on one task get the same draws, so the values of a paired comparison are differences per item.
+    """
+    draws = metrics.fold_bootstrap(
+        values_N,
+        [task.groups[one.test] for one in task.rounds],
+        [one.test for one in task.rounds],
+        protocol.interval.draws,
+        rng.numpy_stream(protocol.seed, "bootstrap"),
+    )
+    return metrics.interval(draws, protocol.interval.level)
+
+
+def _fold(one: Round, measured: Sequence[Mapping[str, float]], first: Outcome) -> FoldScore:
+    means = {name: float(np.mean([row[name] for row in measured])) for name in measured[0]}
+    return FoldScore(name=one.name, n=len(one.test), metrics=means, chosen=dict(first.chosen))

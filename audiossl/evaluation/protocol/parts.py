@@ -1,0 +1,159 @@
+"""The parts that a protocol is put together from: features, heads, fits, selections, budgets of labels.
+
+These Configs have no defaults: a protocol's file states every number. Imports neither torch nor scikit-learn.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from audiossl.recipe.base import Config, Count, Positive
+
+Parts = frozenset[tuple[str, str]]
+
+
+class ClipFeatures(Config):
+    """One embedding per item, the mean over its windows."""
+
+    unit: Literal["clip"]
+
+
+class PatchFeatures(Config):
+    """One embedding per short window of an item."""
+
+    unit: Literal["patch"]
+    window_s: Positive
+    hop_s: Positive
+    """Between the windows; those that do not fit whole are left out."""
+
+
+class FrameFeatures(Config):
+    """Embeddings at regular times of an item, for targets with onset and offset."""
+
+    unit: Literal["frame"]
+    hop_s: Positive
+
+
+class SoundFeatures(Config):
+    """The sounds themselves: the encoder is trained along."""
+
+    unit: Literal["sound"]
+
+
+Features = Annotated[ClipFeatures | PatchFeatures | FrameFeatures | SoundFeatures, Field(discriminator="unit")]
+
+
+class HeadConfig(Config):
+    """What turns features into scores of classes."""
+
+    goes_with: ClassVar[Parts]
+    """The pairs of fit and selection that can make it."""
+
+
+class LogisticRegressionConfig(HeadConfig):
+    """Logistic regression with an L2 penalty on the weights and none on the intercepts.
+
+    Multinomial for one label per item; one against the rest for several.
+    """
+
+    goes_with = frozenset({("newton_cg", "nested"), ("newton_cg", "fixed")})
+    name: Literal["logistic_regression"] = "logistic_regression"
+
+
+class KnnConfig(HeadConfig):
+    """A vote of the nearest training items by cosine similarity."""
+
+    goes_with = frozenset({("none", "none")})
+    name: Literal["knn"] = "knn"
+    k: Count
+    temperature: Positive | None
+    """A neighbour's vote weighs exp(similarity / temperature); null is a plain majority."""
+
+
+Prompt = Annotated[str, Field(pattern=r"^[^{}]*\{\}[^{}]*$")]
+"""A text with one `{}` in it, for the name of a class."""
+
+
+class ZeroShotConfig(HeadConfig):
+    """The class whose name is most like the sound, in the space that the encoder shares with texts."""
+
+    goes_with = frozenset({("none", "none")})
+    name: Literal["zero_shot"] = "zero_shot"
+    prompts: list[Prompt] = Field(min_length=1)
+    """What is said of each class; the embeddings are averaged."""
+    spaces: str
+    """Characters of a class's name that stand for a space."""
+
+
+Head = Annotated[LogisticRegressionConfig | KnnConfig | ZeroShotConfig, Field(discriminator="name")]
+
+
+class NewtonConfig(Config):
+    """Truncated Newton, to convergence."""
+
+    name: Literal["newton_cg"] = "newton_cg"
+    tolerance: Positive
+    """Largest entry of the gradient of the mean objective at the solution."""
+    max_iterations: Count
+    """Newton steps; not converging within them is an error."""
+
+
+class NoFitConfig(Config):
+    """A head without parameters."""
+
+    name: Literal["none"] = "none"
+
+
+Fit = Annotated[NewtonConfig | NoFitConfig, Field(discriminator="name")]
+
+
+class NestedConfig(Config):
+    """Choose C within the training folds of each round: leave one out in turn, count what is right, refit on all.
+
+    Among equals the smallest C wins. Where training has fewer than two folds of its own, `folds.when_missing`
+    stratified grouped ones are made of it. Where the data set brings validation items, C is chosen on these, and the
+    head is fitted on the training items alone.
+    """
+
+    name: Literal["nested"] = "nested"
+    strengths: list[Positive] = Field(min_length=1)
+    """Candidate values of C, ascending."""
+
+    @field_validator("strengths")
+    @classmethod
+    def _ascending(cls, strengths: list[float]) -> list[float]:
+        if strengths != sorted(set(strengths)):
+            raise ValueError("write the values of C in ascending order, each once")
+        return strengths
+
+
+class FixedConfig(Config):
+    """C is said in advance."""
+
+    name: Literal["fixed"] = "fixed"
+    strength: Positive
+
+
+class NoSelectionConfig(Config):
+    """Nothing is chosen."""
+
+    name: Literal["none"] = "none"
+
+
+Selection = Annotated[NestedConfig | FixedConfig | NoSelectionConfig, Field(discriminator="name")]
+
+
+class FoldsConfig(Config):
+    """The items' own folds, each in turn the test; or their split `test`; or folds made here."""
+
+    when_missing: Annotated[int, Field(ge=2)]
+    """Stratified grouped folds for items that bring neither folds nor a split `test`."""
+
+
+class IntervalConfig(Config):
+    """Bootstrap over test items in whole groups, within folds."""
+
+    level: Annotated[float, Field(gt=0, lt=1)]
+    draws: Count

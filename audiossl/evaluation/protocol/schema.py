@@ -1,0 +1,84 @@
+"""A protocol: features x scaler x head x fit x selection x aggregation x metrics, and its hash.
+
+The same embeddings differ by five points between protocols, so its name and hash are stored with every score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from audiossl.data.targets import Target
+from audiossl.evaluation.metric_names import Metric
+from audiossl.evaluation.protocol.parts import (
+    Features,
+    Fit,
+    FoldsConfig,
+    Head,
+    IntervalConfig,
+    Selection,
+    ZeroShotConfig,
+)
+from audiossl.recipe.base import Config, Count
+
+
+class Protocol(Config):
+    """One way to score an embedding."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    version: Count
+    title: str
+    """A few letters for the head of a table's column."""
+    description: str
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    """Of made folds, of the bootstrap, and of whatever a fit draws."""
+    features: Features
+    scaler: Literal["standard", "none"]
+    """`standard`: zero mean and unit variance over the training items of each fit."""
+    head: Head
+    fit: Fit
+    selection: Selection
+    aggregation: Literal["none"]
+    metrics: dict[Target, list[Metric]] = Field(min_length=1)
+    """What is measured for each kind of target that can be scored; the first is shown where the data set names none."""
+    folds: FoldsConfig
+    repeats: Count = 1
+    """How often everything random is drawn anew, with seeds `seed`, `seed + 1` ..."""
+    test_selected: bool = False
+    """Something is chosen on the test items, as the original does it: every table marks such a score."""
+    interval: IntervalConfig
+
+    @field_validator("metrics")
+    @classmethod
+    def _some(cls, metrics: dict[Target, list[Metric]]) -> dict[Target, list[Metric]]:
+        if empty := [target for target, names in metrics.items() if not names]:
+            raise ValueError(f"{empty[0]}: name at least one metric")
+        return metrics
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Protocol:
+        if (self.fit.name, self.selection.name) not in self.head.goes_with:
+            pairs = " or ".join(f"fit {fit} and selection {select}" for fit, select in sorted(self.head.goes_with))
+            raise ValueError(f"head {self.head.name} goes with {pairs}; write those")
+        if self.needs_text and self.scaler != "none":
+            raise ValueError("head zero_shot goes with scaler none: its sounds and texts have a space of their own")
+        return self
+
+    @property
+    def id(self) -> str:
+        """Name and version, as one asks for it: `lr_nested@1`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether only encoders that know texts can be scored; others have no row under it."""
+        return isinstance(self.head, ZeroShotConfig)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of everything that bears on a score (all but title and description), 64 hex digits."""
+        parts = self.model_dump(mode="json", exclude={"title", "description"})
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

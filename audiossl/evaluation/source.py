@@ -1,0 +1,72 @@
+"""What a row of the table offers to the protocols: its embeddings of the items, each kind computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiossl.bundle.bundle import Bundle
+from audiossl.data.items import Items
+from audiossl.embedding.features import clip_features
+from audiossl.evaluation.protocol import Protocol
+from audiossl.evaluation.protocol.parts import ClipFeatures, HeadConfig, ZeroShotConfig
+from audiossl.evaluation.task import Task
+from audiossl.evaluation.zero_shot import similarities
+from audiossl.progress import Progress
+
+Features = NDArray[np.float32]
+
+
+@dataclass
+class Source:
+    """Embeddings of `items` from an encoder, or plain features without one.
+
+    Attributes:
+        items: in the order of the task.
+        progress: told about every extraction.
+        encoder: gives the encoder, built when first needed; None for plain features, which exist for whole clips only.
+        plain: gives the clips' features (N, D) where there is no encoder.
+        known: the clips' features, where they have been computed already.
+    """
+
+    items: Items
+    progress: Progress
+    encoder: Callable[[], Bundle] | None = None
+    plain: Callable[[Items, Progress], Features] | None = None
+    known: Features | None = None
+
+    @cached_property
+    def bundle(self) -> Bundle | None:
+        """The encoder; a caller must leave its weights as they are."""
+        return None if self.encoder is None else self.encoder()
+
+    @cached_property
+    def clips(self) -> Features:
+        """The clips' embeddings (N, D)."""
+        if self.known is not None:
+            return self.known
+        if self.bundle is not None:
+            return clip_features(self.bundle, self.items, progress=self.progress)
+        assert self.plain is not None
+        return self.plain(self.items, self.progress)
+
+    def offers(self, protocol: Protocol) -> bool:
+        """Whether `protocol` can score this source."""
+        if protocol.needs_text:
+            return self.bundle is not None and self.bundle.text is not None
+        return isinstance(protocol.features, ClipFeatures) or self.encoder is not None
+
+    def features(self, protocol: Protocol, task: Task) -> Any:
+        """What the protocol's predictor wants: clips (N, D), or for the other units what their room defines."""
+        head: HeadConfig = protocol.head
+        if isinstance(head, ZeroShotConfig):
+            assert self.bundle is not None
+            return similarities(self.bundle, self.clips, task.classes, head)
+        if isinstance(protocol.features, ClipFeatures):
+            return self.clips
+        raise NotImplementedError(protocol.features.unit)
