@@ -5,8 +5,8 @@ clip's embedding at the length that the encoder was trained on, and the hop is f
 are 80 ms (AudioNTT2020, VGG-like) to 320 ms (ResNet-18) apart. The price is that a second of sound is encoded
 `window_s / hop_s` times.
 
-- Timestamp u is `u * step` front-end frames after the sound's start, with `step` the whole number of frames nearest to
-  `hop_s`: exactly regular and free of drift. The first is 0; the last lies inside the sound.
+- Timestamp u is `u * step` front-end frames after the sound's start, `step` being the most frames that fit into
+  `hop_s`, at least one: exactly regular, free of drift. The first is 0; the last lies inside the sound.
 - The window around it is `length` frames, of which `length // 2` come before; beyond the ends there is silence.
 - The whole-clip step of the front end (peak normalisation, repetition) is done once, on the whole sound.
 
@@ -37,6 +37,7 @@ from audiossl.modality import modality_of
 from audiossl.progress import Progress, Silent
 
 _CPU_BATCH_S, _DEVICE_BATCH_S = 8.0, 320.0
+_ROUNDING = 1e-6
 _SPAN_S = 30.0
 """Seconds of log-mel at once, of which the windows are views."""
 
@@ -73,23 +74,27 @@ class Grid:
 
 
 def grid_of(bundle: Bundle, options: FrameOptions) -> Grid:
-    """The grid nearest to `options` that the front end of `bundle` can make."""
+    """The grid that the front end of `bundle` can make of `options`."""
     config = bundle.recipe.frontend
     frame_s = config.hop / config.sample_rate
     crop_s = min(bundle.recipe.data.crop_s, options.max_window_s)
     window_s = crop_s if options.window_s == "auto" else options.window_s
-    step, length = (max(1, round(seconds / frame_s)) for seconds in (options.hop_s, window_s))
-    return Grid(step, length, config.hop, config.sample_rate)
+    step, length = int(options.hop_s / frame_s + _ROUNDING), round(window_s / frame_s)
+    return Grid(max(1, step), max(1, length), config.hop, config.sample_rate)
 
 
-@torch.inference_mode()
+def rows_at_once(window_s: float, device: torch.device) -> int:
+    """How many windows of `window_s` seconds an encoder takes at once."""
+    return max(1, int((_CPU_BATCH_S if device.type == "cpu" else _DEVICE_BATCH_S) / window_s))
+
+
+@torch.no_grad()
 def embed_timestamps(bundle: Bundle, x_BS: Tensor, count: int, grid: Grid) -> Tensor:
     """Embeddings (B, count, D) float32 around the first `count` timestamps of prepared waveforms (B, S).
 
     Memory beside input and output is bounded, whatever B, S and `count` are.
     """
-    batch_s = _CPU_BATCH_S if x_BS.device.type == "cpu" else _DEVICE_BATCH_S
-    rows = max(1, int(batch_s * grid.sample_rate) // (grid.length * grid.hop))
+    rows = rows_at_once(grid.length * grid.hop / grid.sample_rate, x_BS.device)
     out_BUD = x_BS.new_empty(len(x_BS), count, bundle.embedding_dim, dtype=torch.float32)
     for first in range(0, len(x_BS), rows):
         sounds = slice(first, first + rows)
@@ -132,7 +137,7 @@ def frame_features(
     Args:
         bundle: is moved to the device of `options`.
         items: what to embed.
-        hop_s: seconds between timestamps; taken is the nearest whole number of front-end frames.
+        hop_s: seconds between timestamps, rounded down to a whole number of front-end frames.
         options: device, workers, `nonfinite`, and `window_s`, the seconds around a timestamp (the training crop, at
             most 1 s, when left out).
         progress: told about every item.

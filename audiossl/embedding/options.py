@@ -36,7 +36,7 @@ class FrameOptions(Config):
     """How a sound is followed in time: an embedding of the window around every timestamp."""
 
     hop_s: Positive = 0.05
-    """Seconds between timestamps, rounded to a whole number of front-end frames."""
+    """Seconds between timestamps, rounded down to a whole number of front-end frames."""
     window_s: Positive | Auto = "auto"
     """Seconds around a timestamp that its embedding hears. `auto`: a training crop, but at most `max_window_s`."""
     max_window_s: Positive = 1.0
