@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from audiossl.errors import RecipeError
-from audiossl.methods.base import At, Method, Rate, ViewPlan
+from audiossl.methods.base import At, OneView, Rate
 from audiossl.methods.decoders import Decoder
 from audiossl.methods.losses.generative import hinge_discriminator, hinge_generator, transform_error
 from audiossl.recipe.methods.generative import SsGanConfig
@@ -21,7 +21,7 @@ from audiossl.recipe.methods.generative import SsGanConfig
 TRANSFORMS = 4
 
 
-class SsGan(Method[SsGanConfig]):
+class SsGan(OneView[SsGanConfig]):
     """SS-GAN (Chen et al. 2019): a GAN with hinge losses whose discriminator also names the transform of a clip.
 
     The paper alternates two optimisers; here one optimiser takes the sum of both players' losses, whose gradients
@@ -35,11 +35,6 @@ class SsGan(Method[SsGanConfig]):
         self.realness = nn.Linear(embedding_dim, 1)
         self.transform = nn.Linear(embedding_dim, TRANSFORMS)
         self.generator = Decoder(self.config.noise, self.config.generator)
-
-    @classmethod
-    def view_plan(cls, config: SsGanConfig) -> ViewPlan:
-        """One view."""
-        return ViewPlan(views=1)
 
     def rates(self) -> list[Rate]:
         """The generator's learning rate is its own."""

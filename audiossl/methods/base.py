@@ -131,6 +131,15 @@ class Method(nn.Module, abc.ABC, Generic[C]):
         return []
 
 
+class OneView(Method[C], abc.ABC):
+    """A method that is given each clip once."""
+
+    @classmethod
+    def view_plan(cls, config: C) -> ViewPlan:
+        """One view."""
+        return ViewPlan(views=1)
+
+
 H = TypeVar("H", bound=MethodBase)
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from audiossl.errors import DataError
 from audiossl.methods.assignment import random_rows, sinkhorn, spherical_kmeans
-from audiossl.methods.base import At, Embed, Method, Siamese, ViewPlan
+from audiossl.methods.base import At, Embed, Method, OneView, Siamese, ViewPlan
 from audiossl.methods.losses.clustering import cluster_prediction, cosine_scores, swapped_prediction
 from audiossl.methods.state import Bank, Queue
 from audiossl.recipe.methods.base import head_dim
@@ -146,16 +146,11 @@ class DeepCluster(MultiCrop[DeepClusterConfig]):
             bank.write(index, z_ND)
 
 
-class Sela(Method[SelaConfig]):
+class Sela(OneView[SelaConfig]):
     """SeLA (Asano et al. 2020): labels by optimal transport over all clips, then classification."""
 
     labels: Tensor
     updates: Tensor
-
-    @classmethod
-    def view_plan(cls, config: SelaConfig) -> ViewPlan:
-        """One view."""
-        return ViewPlan(views=1)
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make the classifiers, and labels at random until the first labelling."""

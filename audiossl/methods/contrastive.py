@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiossl.methods.base import At, Embed, Method, Siamese, ViewPlan
+from audiossl.methods.base import At, Embed, OneView, Siamese
 from audiossl.methods.heads import build_head
 from audiossl.methods.losses.contrastive import (
     bank_scores,
@@ -49,15 +49,10 @@ class SimClr(Siamese[SimClrConfig]):
         return {"loss": loss}
 
 
-class Npid(Method[NpidConfig]):
+class Npid(OneView[NpidConfig]):
     """NPID (Wu et al. 2018): a view of a clip against the bank's row of that clip, among the rows of other clips."""
 
     log_z: Tensor
-
-    @classmethod
-    def view_plan(cls, config: NpidConfig) -> ViewPlan:
-        """One view of each clip."""
-        return ViewPlan(views=1)
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make the head, the bank, and for the form `nce` the constant Z, not yet known."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiossl.errors import RecipeError
-from audiossl.methods.base import At, Method, ViewPlan
+from audiossl.methods.base import At, OneView
 from audiossl.methods.decoders import Decoder
 from audiossl.methods.losses.generative import active_units, gaussian_error, squared_error, vae_kl
 from audiossl.recipe.methods.generative import DenoisingConfig, MaskedModellingConfig, VaeConfig
@@ -21,7 +21,7 @@ from audiossl.recipe.methods.generative import DenoisingConfig, MaskedModellingC
 C = TypeVar("C", DenoisingConfig, MaskedModellingConfig)
 
 
-class Rebuilding(Method[C], abc.ABC):
+class Rebuilding(OneView[C], abc.ABC):
     """A method whose decoder rebuilds a view from what the encoder says of a damaged copy of it."""
 
     def build(self, embedding_dim: int, n_items: int) -> None:
@@ -29,11 +29,6 @@ class Rebuilding(Method[C], abc.ABC):
         in_time = self.config.decode_from == "frames"
         frame_dim: int = self.encoder.frame_dim if in_time else 0  # type: ignore[assignment]
         self.decoder = Decoder(embedding_dim + frame_dim, self.config.decoder, in_time=in_time)
-
-    @classmethod
-    def view_plan(cls, config: C) -> ViewPlan:
-        """One view."""
-        return ViewPlan(views=1)
 
     def rebuild(self, x_NCFT: Tensor) -> Tensor:
         """What the decoder makes (N, 1, F, T) of what the encoder says of `x_NCFT`."""
@@ -80,7 +75,7 @@ class MaskedModelling(Rebuilding[MaskedModellingConfig]):
         return {"loss": squared_error(rebuilt, target, hidden)}
 
 
-class Vae(Method[VaeConfig]):
+class Vae(OneView[VaeConfig]):
     """Variational autoencoder (Kingma and Welling 2014) with a Gaussian decoder of variance 1."""
 
     def build(self, embedding_dim: int, n_items: int) -> None:
@@ -88,11 +83,6 @@ class Vae(Method[VaeConfig]):
         self.mean = nn.Linear(embedding_dim, self.config.latent)
         self.log_variance = nn.Linear(embedding_dim, self.config.latent)
         self.decoder = Decoder(self.config.latent, self.config.decoder)
-
-    @classmethod
-    def view_plan(cls, config: VaeConfig) -> ViewPlan:
-        """One view."""
-        return ViewPlan(views=1)
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
         """Minus the evidence lower bound of the view (N, 1, F, T), up to a constant, with `beta` on the KL.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from audiossl.errors import RecipeError
-from audiossl.methods.base import At, Method, ViewPlan
+from audiossl.methods.base import At, OneView
 from audiossl.methods.losses.predictive import cpc
 from audiossl.recipe.methods.predictive import CpcConfig
 
@@ -25,17 +25,12 @@ class LooksBackOnly(Protocol):
         """From latents, contexts (B, U, embedding_dim) of the frames up to each one."""
 
 
-class Cpc(Method[CpcConfig]):
+class Cpc(OneView[CpcConfig]):
     """CPC (van den Oord et al. 2018).
 
     Raises:
         RecipeError: the encoder has no latents and context.
     """
-
-    @classmethod
-    def view_plan(cls, config: CpcConfig) -> ViewPlan:
-        """One view of each clip."""
-        return ViewPlan(views=1)
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make one prediction matrix per step."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiossl.errors import RecipeError
-from audiossl.methods.base import At, Method, ViewPlan
+from audiossl.methods.base import At, OneView
 from audiossl.methods.changes import transformed, turns
 from audiossl.methods.heads import build_head
 from audiossl.methods.losses.precision import full_precision
@@ -25,15 +25,10 @@ from audiossl.recipe.methods.base import head_dim
 C = TypeVar("C", RotationConfig, TransformsConfig)
 
 
-class Changed(Method[C], abc.ABC):
+class Changed(OneView[C], abc.ABC):
     """A method that makes K changed copies of every clip and asks of each which it is."""
 
     classes: int
-
-    @classmethod
-    def view_plan(cls, config: C) -> ViewPlan:
-        """One view."""
-        return ViewPlan(views=1)
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make the classifier."""
@@ -80,15 +75,10 @@ class Transforms(Changed[TransformsConfig]):
         return transformed(view, self.config.transforms, self.config.factor, self.config.smoothing)
 
 
-class Jigsaw(Method[JigsawConfig]):
+class Jigsaw(OneView[JigsawConfig]):
     """Jigsaw puzzles (Noroozi and Favaro 2016): tiles pass the encoder one by one; which of P orders are they in?"""
 
     orders: Tensor
-
-    @classmethod
-    def view_plan(cls, config: JigsawConfig) -> ViewPlan:
-        """One view."""
-        return ViewPlan(views=1)
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Choose the orders, make the head of a tile and the classifier.
