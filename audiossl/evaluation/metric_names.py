@@ -12,6 +12,10 @@ Metric = Literal[
     "retrieval_map", "precision_at_1", "precision_at_10", "r_precision",
 ]  # fmt: skip
 
+METRICS: frozenset[Metric] = frozenset(get_args(Metric))
+CLUSTERING: frozenset[Metric] = frozenset({"nmi", "ari", "purity"})
+RETRIEVAL: frozenset[Metric] = frozenset({"retrieval_map", "precision_at_1", "precision_at_10", "r_precision"})
+
 
 class Reading(NamedTuple):
     """How a metric is shown.
@@ -50,4 +54,4 @@ READINGS: dict[str, Reading] = {
     "precision_at_10": Reading("P@10"),
     "r_precision": Reading("R-precision"),
 }
-assert set(READINGS) == set(get_args(Metric))
+assert set(READINGS) == METRICS

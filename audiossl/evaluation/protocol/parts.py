@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from audiossl.evaluation.metric_names import CLUSTERING, METRICS, RETRIEVAL, Metric
 from audiossl.recipe.base import Config, Count, Positive
 
 Parts = frozenset[tuple[str, str]]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class ClipFeatures(Config):
@@ -50,6 +52,10 @@ class HeadConfig(Config):
 
     goes_with: ClassVar[Parts]
     """The pairs of fit and selection that can make it."""
+    learns: ClassVar[bool] = True
+    """Whether it is given labels of training items."""
+    measures: ClassVar[frozenset[Metric]] = METRICS - CLUSTERING - RETRIEVAL
+    """The metrics that can be had of it."""
 
 
 class LogisticRegressionConfig(HeadConfig):
@@ -72,6 +78,40 @@ class KnnConfig(HeadConfig):
     """A neighbour's vote weighs exp(similarity / temperature); null is a plain majority."""
 
 
+class PrototypeConfig(HeadConfig):
+    """The class whose mean training item is nearest by cosine similarity.
+
+    Embeddings are scaled and L2-normalised, then averaged (Snell et al. 2017; CL2N of Wang et al. 2019).
+    """
+
+    goes_with = frozenset({("none", "none")})
+    name: Literal["prototype"] = "prototype"
+
+
+class KMeansConfig(HeadConfig):
+    """k-means with as many clusters as classes, on L2-normalised embeddings of the tested items; sees no label."""
+
+    goes_with = frozenset({("none", "none")})
+    learns = False
+    measures = CLUSTERING
+    name: Literal["kmeans"] = "kmeans"
+    restarts: Count
+    """Starts by k-means++; the one with the least inertia counts."""
+    max_iterations: Count
+
+
+class RetrievalConfig(HeadConfig):
+    """Each tested item asks for those like it among the tested items of other groups, ranked by cosine similarity.
+
+    What shares a class with the query is relevant.
+    """
+
+    goes_with = frozenset({("none", "none")})
+    learns = False
+    measures = RETRIEVAL
+    name: Literal["retrieval"] = "retrieval"
+
+
 Prompt = Annotated[str, Field(pattern=r"^[^{}]*\{\}[^{}]*$")]
 """A text with one `{}` in it, for the name of a class."""
 
@@ -80,6 +120,7 @@ class ZeroShotConfig(HeadConfig):
     """The class whose name is most like the sound, in the space that the encoder shares with texts."""
 
     goes_with = frozenset({("none", "none")})
+    learns = False
     name: Literal["zero_shot"] = "zero_shot"
     prompts: list[Prompt] = Field(min_length=1)
     """What is said of each class; the embeddings are averaged."""
@@ -87,7 +128,10 @@ class ZeroShotConfig(HeadConfig):
     """Characters of a class's name that stand for a space."""
 
 
-Head = Annotated[LogisticRegressionConfig | KnnConfig | ZeroShotConfig, Field(discriminator="name")]
+Head = Annotated[
+    LogisticRegressionConfig | KnnConfig | PrototypeConfig | KMeansConfig | RetrievalConfig | ZeroShotConfig,
+    Field(discriminator="name"),
+]
 
 
 class NewtonConfig(Config):
@@ -143,6 +187,48 @@ class NoSelectionConfig(Config):
 
 
 Selection = Annotated[NestedConfig | FixedConfig | NoSelectionConfig, Field(discriminator="name")]
+
+
+class BudgetsConfig(Config):
+    """Few labels: what is learnt from is drawn from the training items several times, test items stay whole.
+
+    Drawn per class, from as many groups as can be, each smaller budget within the larger ones of the same draw.
+    """
+
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
+    """One draw for each."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> BudgetsConfig:
+        budgets, headline = self.budgets, self.headline  # type: ignore[attr-defined]
+        if budgets != sorted(set(budgets)):
+            raise ValueError("write the budgets in ascending order, each once")
+        if headline not in budgets:
+            raise ValueError(f"headline {headline:g} is not one of the budgets; write one of them")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("write each seed once")
+        return self
+
+
+class ShotsConfig(BudgetsConfig):
+    """So many labelled items of each class; a class that has fewer gives all."""
+
+    by: Literal["shots"]
+    budgets: list[Count] = Field(min_length=1)
+    headline: Count
+    """The budget whose value is the score."""
+
+
+class SharesConfig(BudgetsConfig):
+    """Such a share of the training items, classes in proportion, at least one item of each."""
+
+    by: Literal["shares"]
+    budgets: list[Share] = Field(min_length=1)
+    headline: Share
+    """The budget whose value is the score."""
+
+
+Labels = Annotated[ShotsConfig | SharesConfig, Field(discriminator="by")]
 
 
 class FoldsConfig(Config):

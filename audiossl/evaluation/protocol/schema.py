@@ -19,6 +19,7 @@ from audiossl.evaluation.protocol.parts import (
     FoldsConfig,
     Head,
     IntervalConfig,
+    Labels,
     Selection,
     ZeroShotConfig,
 )
@@ -45,6 +46,8 @@ class Protocol(Config):
     metrics: dict[Target, list[Metric]] = Field(min_length=1)
     """What is measured for each kind of target that can be scored; the first is shown where the data set names none."""
     folds: FoldsConfig
+    labels: Labels | None = None
+    """How many labels are learnt from; all of them where left out."""
     repeats: Count = 1
     """How often everything random is drawn anew, with seeds `seed`, `seed + 1` ..."""
     test_selected: bool = False
@@ -67,6 +70,26 @@ class Protocol(Config):
             raise ValueError("head zero_shot goes with scaler none: its sounds and texts have a space of their own")
         return self
 
+    @model_validator(mode="after")
+    def _metrics_fit(self) -> Protocol:
+        known = self.head.measures
+        asked = [name for names in self.metrics.values() for name in names]
+        if alien := [name for name in asked if name not in known]:
+            raise ValueError(f"head {self.head.name} does not measure {alien[0]}; it does {', '.join(sorted(known))}")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Protocol:
+        if self.labels is None:
+            return self
+        if not self.head.learns:
+            raise ValueError(f"head {self.head.name} learns from no label; leave labels out")
+        if self.selection.name not in ("fixed", "none"):
+            raise ValueError(f"of few labels none are left to choose on; selection {self.selection.name} needs them")
+        if self.repeats > 1:
+            raise ValueError("labels are drawn anew for each of their seeds; leave repeats out")
+        return self
+
     @property
     def id(self) -> str:
         """Name and version, as one asks for it: `lr_nested@1`."""
@@ -81,4 +104,6 @@ class Protocol(Config):
     def hash(self) -> str:
         """SHA-256 of everything that bears on a score (all but title and description), 64 hex digits."""
         parts = self.model_dump(mode="json", exclude={"title", "description"})
+        # A part that is left out leaves no trace, so that parts thought of later change no older protocol.
+        parts = {name: part for name, part in parts.items() if part is not None}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
