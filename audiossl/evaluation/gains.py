@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audiossl.evaluation.outcome import bootstrap
+from audiossl.evaluation.outcome import PER_ITEM, bootstrap
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.scores import Gain, Row
 from audiossl.evaluation.task import Task
@@ -27,9 +27,9 @@ def _gain(row: Row, twins: Sequence[Row], protocol: Protocol, task: Task) -> Gai
     score = row.scores[protocol.id]
     untrained = np.array([twin.scores[protocol.id].value for twin in twins])
     interval = None
-    if score.metric == "accuracy" and score.right:
+    if score.metric in PER_ITEM and score.right:
         twins_right_N = np.mean([twin.scores[protocol.id].right for twin in twins], axis=0)
-        interval = bootstrap(protocol, task, np.array(score.right) - twins_right_N)
+        interval = bootstrap(protocol, task, np.array(score.right) - twins_right_N, score.metric)
     return Gain(
         model=row.models[0],
         protocol=protocol.id,

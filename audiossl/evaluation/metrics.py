@@ -44,7 +44,12 @@ def macro_accuracy(counts_KK: Ints) -> float:
 
 
 def fold_bootstrap(
-    values_N: Floats, groups: Sequence[Ints], indices: Sequence[Ints], draws: int, rng: np.random.Generator
+    values_N: Floats,
+    groups: Sequence[Ints],
+    indices: Sequence[Ints],
+    draws: int,
+    rng: np.random.Generator,
+    classes_N: Ints | None = None,
 ) -> Floats:
     """Bootstrap the mean over folds of the mean of `values_N` within a fold, drawing whole groups.
 
@@ -56,21 +61,29 @@ def fold_bootstrap(
         indices: for each fold, which items it tests.
         draws: number of bootstrap draws R.
         rng: where the draws come from.
+        classes_N: the mean within a fold is the mean over the classes drawn of the mean within the class: of what was
+            right, macro accuracy.
 
     Returns:
         The R bootstrapped means.
     """
+    classes_N = np.zeros(len(values_N), np.int64) if classes_N is None else classes_N
     total_R = np.zeros(draws)
     for fold_groups, fold_items in zip(groups, indices, strict=True):
         _, group_N = np.unique(fold_groups, return_inverse=True)
-        sizes_G = np.bincount(group_N).astype(float)
-        sums_G = np.bincount(group_N, weights=values_N[fold_items])
-        n = len(sizes_G)
+        _, class_N = np.unique(classes_N[fold_items], return_inverse=True)
+        n, k = int(group_N.max()) + 1, int(class_N.max()) + 1
+        cell_N = group_N * k + class_N
+        sizes_GK = np.bincount(cell_N, minlength=n * k).reshape(n, k).astype(float)
+        sums_GK = np.bincount(cell_N, weights=values_N[fold_items], minlength=n * k).reshape(n, k)
         # A chunk at a time: draws x groups counts of a large test set would not fit in memory.
-        for start in range(0, draws, max(1, DRAWS_AT_ONCE // n)):
-            stop = min(draws, start + max(1, DRAWS_AT_ONCE // n))
+        step = max(1, DRAWS_AT_ONCE // max(n, k))
+        for start in range(0, draws, step):
+            stop = min(draws, start + step)
             times_RG = rng.multinomial(n, np.full(n, 1 / n), size=stop - start)
-            total_R[start:stop] += (times_RG @ sums_G) / (times_RG @ sizes_G)
+            drawn_RK = times_RG @ sizes_GK
+            means_RK = np.divide(times_RG @ sums_GK, drawn_RK, out=np.zeros_like(drawn_RK), where=drawn_RK > 0)
+            total_R[start:stop] += means_RK.sum(axis=1) / (drawn_RK > 0).sum(axis=1)
     return total_R / len(indices)
 
 

@@ -23,6 +23,10 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 
 
+PER_ITEM: frozenset[str] = frozenset(("accuracy", "macro_accuracy"))
+"""Metrics that are a mean, over items or over classes, of which items were right."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one round gave its test items: a score of every class (n, K), and what was chosen on the way."""
@@ -80,7 +84,7 @@ def score_of(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Outcome]
         n=sum(fold.n for fold in folds),
         metric=metric,
         value=float(np.mean(values)),
-        interval=bootstrap(protocol, task, right_N) if metric == "accuracy" else None,
+        interval=bootstrap(protocol, task, right_N, metric) if metric in PER_ITEM else None,
         metrics={name: float(np.mean([fold.metrics[name] for fold in folds])) for name in names},
         folds=folds,
         repeats=values if len(values) > 1 else [],
@@ -105,10 +109,11 @@ def right(task: Task, repeats: Sequence[Sequence[Outcome]]) -> Floats:
     return share_N
 
 
-def bootstrap(protocol: Protocol, task: Task, values_N: Floats) -> tuple[float, float]:
+def bootstrap(protocol: Protocol, task: Task, values_N: Floats, metric: str = "accuracy") -> tuple[float, float]:
     """The interval of the mean over folds of `values_N`, test items drawn in whole groups.
 
-    Two encoders on one task get the same draws, so the values of a paired comparison are differences per item.
+    Two encoders on one task get the same draws, so the values of a paired comparison are differences per item. Of
+    `macro_accuracy` the mean within a fold is that over classes.
     """
     draws = metrics.fold_bootstrap(
         values_N,
@@ -116,6 +121,7 @@ def bootstrap(protocol: Protocol, task: Task, values_N: Floats) -> tuple[float, 
         [one.test for one in task.rounds],
         protocol.interval.draws,
         rng.numpy_stream(protocol.seed, "bootstrap"),
+        task.labels if metric == "macro_accuracy" else None,
     )
     return metrics.interval(draws, protocol.interval.level)
 

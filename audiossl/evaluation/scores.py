@@ -49,6 +49,8 @@ class Score(Record):
     protocol_hash: str
     split_hash: str
     seed: int
+    embedding_hash: str = ""
+    """Of what was scored: the SHA-256 of the encoder bundle, or of all that decides a baseline."""
     n: int
     """Test items of all folds."""
     metric: str
@@ -146,6 +148,8 @@ class DataFacts(Record):
     """What needs no embedding, by name: `chance`, `most frequent class`; metric to value."""
     failed: list[str]
     """Files that could not be decoded and were left out, with the reason."""
+    duplicates: list[str] = []
+    """Sounds that stand on two sides of a split, where that was allowed: both files and the split."""
 
 
 class ModelFacts(Record):

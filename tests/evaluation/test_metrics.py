@@ -54,6 +54,35 @@ def test_bootstrap_equals_a_slow_loop(monkeypatch):
     np.testing.assert_allclose(fast, slow, rtol=1e-12)
 
 
+def test_macro_bootstrap_equals_a_slow_loop():
+    rng = np.random.default_rng(3)
+    values, groups, classes = rng.random(30), rng.integers(0, 9, 30), rng.integers(0, 4, 30)
+    folds = [np.arange(14), np.arange(14, 30)]
+    fast = metrics.fold_bootstrap(
+        values, [groups[f] for f in folds], folds, 6, np.random.default_rng(1), classes_N=classes
+    )
+    again, slow = np.random.default_rng(1), np.zeros(6)
+    for fold in folds:
+        names = np.unique(groups[fold])
+        for draw in range(6):
+            times = again.multinomial(len(names), np.full(len(names), 1 / len(names)))
+            drawn = {}
+            for name, t in zip(names, times, strict=True):
+                for item in fold[groups[fold] == name]:
+                    drawn.setdefault(classes[item], []).extend([values[item]] * t)
+            slow[draw] += np.mean([np.mean(v) for v in drawn.values() if v]) / 2
+    np.testing.assert_allclose(fast, slow, rtol=1e-12)
+
+
+def test_macro_bootstrap_of_what_was_right_centres_on_macro_accuracy():
+    classes = np.repeat([0, 1, 2], [200, 60, 20])
+    right = np.concatenate([np.arange(200) < 180, np.arange(60) < 30, np.arange(20) < 4]).astype(float)
+    draws = metrics.fold_bootstrap(
+        right, [np.arange(280)], [np.arange(280)], 4000, np.random.default_rng(0), classes_N=classes
+    )
+    assert draws.mean() == pytest.approx((0.9 + 0.5 + 0.2) / 3, abs=0.005)  # 0.76 is the micro accuracy
+
+
 def test_alignment_and_uniformity_in_closed_form():
     a = np.array([[1.0, 0.0], [0.0, 2.0]])
     b = np.array([[0.0, 5.0], [0.0, 1.0]])
