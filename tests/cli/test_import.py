@@ -1,4 +1,4 @@
-"""`audiossl import uclser20`: options, measured statistics, and faults that leave nothing behind."""
+"""`audiossl import`: options, measured statistics, and faults that leave nothing behind."""
 
 import json
 
@@ -34,6 +34,23 @@ def test_the_encoder_can_be_loaded_and_its_path_is_printed(weights, capsys):
     assert (statistics.mean, statistics.std, statistics.scale) == (-3.0, 2.0, 36_660)
 
 
+@pytest.mark.parametrize(("command", "name"), [("byol-a", "AudioNtt2020"), ("byol-a-v2", "AudioNtt2022")])
+def test_byol_a_is_told_on_stdout_as_json(tmp_path, monkeypatch, capsys, command, name):
+    import torch
+
+    from audiossl.encoders import audiontt
+    from audiossl.recipe import encoders
+
+    monkeypatch.chdir(tmp_path)
+    encoder = getattr(audiontt, name)(getattr(encoders, f"{name}Config")(), 64)
+    torch.save({f"module.{key}": tensor for key, tensor in encoder.state_dict().items()}, "byola.pth")
+    assert cli.run(["import", command, "byola.pth", "--out", "e.safetensors", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["bundle"] == "e.safetensors" and told["embedding_dim"] == encoder.embedding_dim
+    assert told["encoder"]["name"] == name.lower() and told["frontend"]["mel_norm"] == "slaney"
+    assert told["statistics"]["scale"] == 1
+
+
 def test_statistics_are_measured_on_the_named_sounds(weights, tmp_path, capsys):
     from audiossl.audio.frontend import build_frontend
     from audiossl.recipe.frontends import FonsecaConfig
@@ -62,7 +79,8 @@ def torch_row(samples):
 
 @pytest.mark.parametrize("fault", ["missing", "cut", "foreign"])
 @pytest.mark.parametrize("extra", [[], ["--statistics-from", "nowhere"]])
-def test_weights_that_cannot_be_used_are_exit_code_3_and_nothing_is_written(weights, capsys, fault, extra):
+@pytest.mark.parametrize("command", ["uclser20", "byol-a", "byol-a-v2"])
+def test_weights_that_cannot_be_used_are_exit_code_3_and_nothing_is_written(weights, capsys, fault, extra, command):
     import torch
 
     if fault == "missing":
@@ -72,9 +90,9 @@ def test_weights_that_cannot_be_used_are_exit_code_3_and_nothing_is_written(weig
     else:
         torch.save({"fc.weight": torch.zeros(3)}, weights)
     before = sorted(path.name for path in weights.parent.iterdir())
-    assert cli.run(["import", "uclser20", "vgg.pth", "--out", "new/e.safetensors", *extra]) == 3
+    assert cli.run(["import", command, "vgg.pth", "--out", "new/e.safetensors", *extra]) == 3
     captured = capsys.readouterr()
-    assert captured.err.startswith("vgg.pth: ")
+    assert captured.err.startswith("vgg.pth: ") and captured.err.count("\n") == 1
     assert captured.out == ""
     assert sorted(path.name for path in weights.parent.iterdir()) == before
 
