@@ -18,7 +18,8 @@ from audiossl.evaluation.linear import logistic_regression
 from audiossl.evaluation.neighbours import knn
 from audiossl.evaluation.outcome import Floats, Outcome, metric_of, score_of
 from audiossl.evaluation.protocol import Protocol
-from audiossl.evaluation.protocol.parts import HeadConfig, KnnConfig, LogisticRegressionConfig, ZeroShotConfig
+from audiossl.evaluation.protocol.base import HeadConfig
+from audiossl.evaluation.protocol.parts import KnnConfig, LogisticRegressionConfig, ZeroShotConfig
 from audiossl.evaluation.scores import Score
 from audiossl.evaluation.task import Task, make_task
 from audiossl.evaluation.work import Map, one_fit_per_core

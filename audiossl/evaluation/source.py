@@ -14,7 +14,8 @@ from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Items
 from audiossl.embedding.features import clip_features
 from audiossl.evaluation.protocol import Protocol
-from audiossl.evaluation.protocol.parts import ClipFeatures, HeadConfig, ZeroShotConfig
+from audiossl.evaluation.protocol.base import HeadConfig
+from audiossl.evaluation.protocol.parts import ClipFeatures, ZeroShotConfig
 from audiossl.evaluation.task import Task
 from audiossl.evaluation.zero_shot import similarities
 from audiossl.progress import Progress

@@ -34,6 +34,8 @@ class Round:
     """Pairs (fit on, score on) for choosing hyper-parameters, within `train` or on `valid`; no test item is in them."""
     valid: Ints | None = None
     """Items that the data set sets apart for choosing; they are not in `train`."""
+    place: int = 0
+    """Among all rounds of the items, from 0, also where only some are run."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,10 @@ def make_task(items: Items, *, when_missing: int, seed: int) -> Task:
         target=target,
         label_lists=label_lists,
         groups=groups_N,
-        rounds=tuple(Round(split.name, split.train, split.test, inner(split), split.valid) for split in splits),
+        rounds=tuple(
+            Round(split.name, split.train, split.test, inner(split), split.valid, place)
+            for place, split in enumerate(splits)
+        ),
         split_hash=items.split_hash,
         design=items.design,
         events=tuple(items.events()) if target == "events" else (),

@@ -5,14 +5,23 @@ These Configs have no defaults: a protocol's file states every number. Imports n
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from audiossl.evaluation.metric_names import CLUSTERING, METRICS, RETRIEVAL, Metric
+from audiossl.evaluation.metric_names import CLUSTERING, RETRIEVAL
+from audiossl.evaluation.protocol.base import HeadConfig
+from audiossl.evaluation.protocol.gradient import (
+    AdamConfig,
+    BestEpochConfig,
+    LastEpochConfig,
+    LinearConfig,
+    MlpConfig,
+    RandomGridConfig,
+    SgdConfig,
+)
 from audiossl.recipe.base import Config, Count, Positive
 
-Parts = frozenset[tuple[str, str]]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -23,12 +32,22 @@ class ClipFeatures(Config):
 
 
 class PatchFeatures(Config):
-    """One embedding per short window of an item."""
+    """Short windows of an item's spectrogram, each with an embedding of its own.
+
+    A head learns from one random patch of each item per epoch, and an item's scores are the mean over its patches.
+    """
 
     unit: Literal["patch"]
-    window_s: Positive
+    window_s: Positive | Literal["crop"]
+    """`crop`: as long as the crops that the encoder was trained on."""
     hop_s: Positive
-    """Between the windows; those that do not fit whole are left out."""
+    """Between the patches that are scored; those that do not fit whole are left out."""
+    learning_hop_s: Positive
+    """Between the patches of which one is drawn to learn from, where they are embedded in advance."""
+    batch_norm: Literal["eval", "train"]
+    """`eval`: the encoder is frozen, its patches are embedded once. `train`: its weights are frozen but it is left in
+    training mode, so that its BatchNorm takes the statistics of each batch and keeps moving its own; every patch is
+    embedded anew in every epoch, and drawn from any frame on."""
 
 
 class FrameFeatures(Config):
@@ -45,17 +64,6 @@ class SoundFeatures(Config):
 
 
 Features = Annotated[ClipFeatures | PatchFeatures | FrameFeatures | SoundFeatures, Field(discriminator="unit")]
-
-
-class HeadConfig(Config):
-    """What turns features into scores of classes."""
-
-    goes_with: ClassVar[Parts]
-    """The pairs of fit and selection that can make it."""
-    learns: ClassVar[bool] = True
-    """Whether it is given labels of training items."""
-    measures: ClassVar[frozenset[Metric]] = METRICS - CLUSTERING - RETRIEVAL
-    """The metrics that can be had of it."""
 
 
 class LogisticRegressionConfig(HeadConfig):
@@ -129,7 +137,14 @@ class ZeroShotConfig(HeadConfig):
 
 
 Head = Annotated[
-    LogisticRegressionConfig | KnnConfig | PrototypeConfig | KMeansConfig | RetrievalConfig | ZeroShotConfig,
+    LogisticRegressionConfig
+    | LinearConfig
+    | MlpConfig
+    | KnnConfig
+    | PrototypeConfig
+    | KMeansConfig
+    | RetrievalConfig
+    | ZeroShotConfig,
     Field(discriminator="name"),
 ]
 
@@ -150,7 +165,7 @@ class NoFitConfig(Config):
     name: Literal["none"] = "none"
 
 
-Fit = Annotated[NewtonConfig | NoFitConfig, Field(discriminator="name")]
+Fit = Annotated[NewtonConfig | AdamConfig | SgdConfig | NoFitConfig, Field(discriminator="name")]
 
 
 class NestedConfig(Config):
@@ -186,7 +201,10 @@ class NoSelectionConfig(Config):
     name: Literal["none"] = "none"
 
 
-Selection = Annotated[NestedConfig | FixedConfig | NoSelectionConfig, Field(discriminator="name")]
+Selection = Annotated[
+    NestedConfig | FixedConfig | BestEpochConfig | LastEpochConfig | RandomGridConfig | NoSelectionConfig,
+    Field(discriminator="name"),
+]
 
 
 class BudgetsConfig(Config):

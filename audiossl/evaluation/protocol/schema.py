@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from audiossl.data.targets import Target
 from audiossl.evaluation.metric_names import Metric
+from audiossl.evaluation.protocol.gradient import GRID_FIELDS
 from audiossl.evaluation.protocol.parts import (
     Features,
     Fit,
@@ -20,6 +21,7 @@ from audiossl.evaluation.protocol.parts import (
     Head,
     IntervalConfig,
     Labels,
+    PatchFeatures,
     Selection,
     ZeroShotConfig,
 )
@@ -37,12 +39,14 @@ class Protocol(Config):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     """Of made folds, of the bootstrap, and of whatever a fit draws."""
     features: Features
-    scaler: Literal["standard", "none"]
-    """`standard`: zero mean and unit variance over the training items of each fit."""
+    scaler: Literal["standard", "layernorm", "l2", "none"]
+    """`standard`: zero mean and unit variance over the training items of each fit. `layernorm`: zero mean and unit
+    variance over each embedding's own dimensions. `l2`: each embedding of length 1."""
     head: Head
     fit: Fit
     selection: Selection
-    aggregation: Literal["none"]
+    aggregation: Literal["softmax_mean", "none"]
+    """`softmax_mean`: an item's class probabilities are the mean over those of its patches."""
     metrics: dict[Target, list[Metric]] = Field(min_length=1)
     """What is measured for each kind of target that can be scored; the first is shown where the data set names none."""
     folds: FoldsConfig
@@ -71,6 +75,31 @@ class Protocol(Config):
         return self
 
     @model_validator(mode="after")
+    def _patches_fit(self) -> Protocol:
+        unit = self.features.unit
+        if unit not in self.head.takes:
+            raise ValueError(f"head {self.head.name} takes features of unit {' or '.join(sorted(self.head.takes))}")
+        if (unit == "patch") != (self.aggregation == "softmax_mean"):
+            raise ValueError("features of unit patch go with aggregation softmax_mean, the others with none")
+        if isinstance(self.features, PatchFeatures) and self.features.batch_norm == "train" and self.scaler != "none":
+            raise ValueError("with batch_norm train embeddings move with the encoder; write scaler none")
+        return self
+
+    @model_validator(mode="after")
+    def _choice_fits(self) -> Protocol:
+        lists = [f"head.{name}" for name, value in self.head if isinstance(value, list) and name in GRID_FIELDS]
+        lists += [f"fit.{name}" for name, value in self.fit if isinstance(value, list) and name in GRID_FIELDS]
+        if lists and self.selection.name != "random_grid":
+            raise ValueError(f"{lists[0]} is a list; write one value, or selection random_grid")
+        if self.selection.name == "random_grid" and not lists:
+            raise ValueError(
+                "selection random_grid chooses among lists of values; write one, such as fit.learning_rate"
+            )
+        if (getattr(self.selection, "valid", None) == "test") != self.test_selected:
+            raise ValueError("test_selected is true when the selection's valid is test, and only then")
+        return self
+
+    @model_validator(mode="after")
     def _metrics_fit(self) -> Protocol:
         known = self.head.measures
         asked = [name for names in self.metrics.values() for name in names]
@@ -84,7 +113,7 @@ class Protocol(Config):
             return self
         if not self.head.learns:
             raise ValueError(f"head {self.head.name} learns from no label; leave labels out")
-        if self.selection.name not in ("fixed", "none"):
+        if self.selection.name not in ("fixed", "last_epoch", "none"):
             raise ValueError(f"of few labels none are left to choose on; selection {self.selection.name} needs them")
         if self.repeats > 1:
             raise ValueError("labels are drawn anew for each of their seeds; leave repeats out")
