@@ -14,8 +14,8 @@ from typing import NamedTuple, TypeVar
 from audiossl.audio.decode import blocks, probe
 from audiossl.data.items import Items
 from audiossl.data.manifest import Listing
-from audiossl.data.manifest_schema import Expect
-from audiossl.data.walk import find_sounds
+from audiossl.data.splits import group_numbers, listed, official_splits, target_of
+from audiossl.data.walk import Modality, find_files
 from audiossl.errors import AudioError, DataError
 from audiossl.progress import Progress, Silent
 
@@ -49,11 +49,16 @@ class CheckReport:
         short: files with less sound than their header promises.
         silent: files without any sound (only when verified).
         duplicates: paths of files with the same bytes (SHA-256).
+        left_out: how many rows of a copy known to be partial have no file.
         durations: of the readable files; None without any.
         rates, channels, formats: how many files have each.
         classes, folds, splits: how many rows have each.
+        by_part: of each fold or split, how many rows have each class.
         groups: how many groups there are.
+        crossing: how many of them stand in several folds or splits.
         texts: how many rows have a text.
+        events: how many labelled stretches each class has.
+        gaps: classes that a fold lacks, and what keeps the rounds of training and test from being fair.
         differing: what the manifest expects and is not so.
     """
 
@@ -69,6 +74,7 @@ class CheckReport:
     short: list[str]
     silent: list[str]
     duplicates: list[list[str]]
+    left_out: int
     durations: Duration | None
     rates: dict[int, int]
     channels: dict[int, int]
@@ -76,15 +82,19 @@ class CheckReport:
     classes: dict[str, int]
     folds: dict[int, int]
     splits: dict[str, int]
+    by_part: dict[str, dict[str, int]]
     groups: int
+    crossing: int
     texts: int
+    events: dict[str, int]
+    gaps: list[str]
     differing: list[str]
 
     @property
     def faults(self) -> list[str]:
         """What keeps the data set from being used as it stands, in words; empty when all is well."""
         unreadable = [f"{path}: {cause}" for path, cause in self.unreadable]
-        return [*self.missing, *self.rows, *unreadable, *self.differing]
+        return [*self.missing, *self.rows, *unreadable, *self.gaps, *self.differing]
 
 
 class _File(NamedTuple):
@@ -108,9 +118,11 @@ def check(listing: Listing, *, verify: bool = False, progress: Progress | None =
         verify: decode every file to its end, which finds damage inside; otherwise only headers are read.
         progress: told of every file.
     """
-    items = listing.items
+    items, sounds = listing.items, listing.manifest.modality == "audio"
     paths = list(dict.fromkeys(items.column("path")))
-    looked = _look_at_all(items.root, paths, verify, progress or Silent())
+    looked = (
+        _look_at_all(items.root, paths, verify, progress or Silent()) if sounds else [_File(path) for path in paths]
+    )
     good = [file for file in looked if file.cause is None]
     labels = Counter(label for row in items.column("labels") for label in row)
     return CheckReport(
@@ -121,21 +133,26 @@ def check(listing: Listing, *, verify: bool = False, progress: Progress | None =
         files=len(good),
         missing=[str(problem) for problem in listing.problems if problem.kind == "missing"],
         rows=[str(problem) for problem in listing.problems if problem.kind != "missing"],
-        unlisted=_unlisted(items.root, set(paths)),
+        unlisted=_unlisted(items.root, set(paths), listing.manifest.modality),
         unreadable=[(file.path, file.cause) for file in looked if file.cause is not None],
         short=[file.path for file in good if file.short],
         silent=[file.path for file in good if file.silent],
         duplicates=_duplicates(items.root, [file.path for file in good]),
-        durations=_durations([file.duration_s for file in good]),
-        rates=_counted(file.rate for file in good),
-        channels=_counted(file.channels for file in good),
-        formats=_counted(file.format for file in good),
+        left_out=len(listing.left_out),
+        durations=_durations([file.duration_s for file in good]) if sounds else None,
+        rates=_counted(file.rate for file in good if sounds),
+        channels=_counted(file.channels for file in good if sounds),
+        formats=_counted(file.format for file in good if sounds),
         classes=dict(sorted(labels.items())),
         folds=_counted(fold for fold in items.column("fold") if fold is not None),
         splits=_counted(split for split in items.column("split") if split is not None),
+        by_part=_by_part(items),
         groups=len({group for group in items.groups() if group is not None}),
+        crossing=_crossing(items),
         texts=_texts(items),
-        differing=list(_differing(items, listing.manifest.expect, labels)),
+        events=_counted(event.label for row in items.events() for event in row),
+        gaps=list(_gaps(items)),
+        differing=list(_differing(listing)),
     )
 
 
@@ -168,12 +185,12 @@ def _look(root: Path, path: str, verify: bool) -> _File:
     return _File(path, None, seconds, info.sample_rate, info.channels, info.format, short, silent)
 
 
-def _unlisted(root: Path, listed: set[str]) -> list[str]:
+def _unlisted(root: Path, known: set[str], modality: Modality) -> list[str]:
     try:
-        there = [path.relative_to(root).as_posix() for path in find_sounds(root)]
+        there = [path.relative_to(root).as_posix() for path in find_files(root, modality)]
     except DataError:
         return []
-    return [path for path in there if path not in listed]
+    return [path for path in there if path not in known]
 
 
 def _duplicates(root: Path, paths: list[str]) -> list[list[str]]:
@@ -212,16 +229,54 @@ def _texts(items: Items) -> int:
     return sum(text is not None for text in items.column("text"))
 
 
-def _differing(items: Items, expect: Expect, labels: Counter[str]) -> Iterator[str]:
+def _parts(items: Items) -> list[str | None]:
+    """Each row's fold, or its split, as the design parts them; None without either."""
+    by = items.design.by or ("fold" if items.folds() else "split")
+    return [None if part is None else f"{by} {part}" for part in items.column(by)]
+
+
+def _by_part(items: Items) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for part, labels in zip(_parts(items), items.column("labels"), strict=True):
+        if part is not None:
+            counts[part].update(labels)
+    return {part: dict(sorted(counts[part].items())) for part in sorted(counts)}
+
+
+def _crossing(items: Items) -> int:
+    parts: dict[int, set[str | None]] = defaultdict(set)
+    for group, part in zip(group_numbers(items).tolist(), _parts(items), strict=True):
+        parts[group].add(part)
+    return sum(len(there) > 1 for there in parts.values())
+
+
+def _gaps(items: Items) -> Iterator[str]:
+    """Folds that lack a class, and what `official_splits` refuses."""
+    by_fold = items.design.by in (None, "fold") and len(items.folds()) > 1
+    if by_fold and target_of(items) == "single":
+        for part, there in _by_part(items).items():
+            if lacking := [name for name in items.classes if name not in there]:
+                yield f"{items.name}: {part} has no item of {listed(lacking)}, which other folds have"
+    if items.has_labels and (by_fold or items.design.by == "group" or "test" in items.splits()):
+        try:
+            official_splits(items)
+        except DataError as error:
+            yield str(error)
+
+
+def _differing(listing: Listing) -> Iterator[str]:
+    """Expected and counted otherwise; rows whose files may be absent count too."""
+    expect, both = listing.expect, (listing.items, listing.left_out)
     counted = {
-        "items": (expect.items, len(items)),
-        "classes": (expect.classes, len(labels)),
-        "groups": (expect.groups, len(set(items.groups()) - {None})),
-        "texts": (expect.texts, _texts(items)),
+        "items": (expect.items, sum(map(len, both))),
+        "classes": (expect.classes, len({name for items in both for name in items.classes})),
+        "groups": (expect.groups, len({group for items in both for group in items.groups()} - {None})),
+        "texts": (expect.texts, sum(map(_texts, both))),
+        "events": (expect.events, sum(len(row) for items in both for row in items.events())),
     }
-    splits = Counter(items.column("split"))
+    splits = Counter(split for items in both for split in items.column("split"))
     counted |= {f"split {name}": (wanted, splits[name]) for name, wanted in (expect.splits or {}).items()}
-    folds = Counter(map(str, items.column("fold")))
+    folds = Counter(str(fold) for items in both for fold in items.column("fold"))
     counted |= {f"fold {name}": (wanted, folds[name]) for name, wanted in (expect.folds or {}).items()}
     for what, (wanted, found) in counted.items():
         if wanted is not None and wanted != found:

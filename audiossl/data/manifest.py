@@ -6,7 +6,6 @@ known, and a source that gives labels gives one to every row. Whatever breaks th
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,42 +16,56 @@ from pydantic import ValidationError
 
 from audiossl import files
 from audiossl.data.items import Item, Items
-from audiossl.data.manifest_schema import CsvSource, Manifest, Source, SynthSource
-from audiossl.data.sources import SYNTH_TABLE, Problem, Row, rows
+from audiossl.data.manifest_schema import Expect, Manifest
+from audiossl.data.own import own_manifest, own_table, table_header
+from audiossl.data.records import SYNTH_TABLE
+from audiossl.data.source_schema import Choices, CsvSource, Source, SynthSource, TableSource
+from audiossl.data.sources import Problem, Row, rows
+from audiossl.data.tasks import Asked, apply_task
 from audiossl.errors import DataError, UsageError
 from audiossl.recipe.yaml import Document, read_yaml
 
 _TOLD = 10
 """Faults told in one message; the others are counted."""
 
-_PATH_COLUMNS = ("path", "file", "filename", "file_name")
-_SPLIT_WORDS = {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}
-
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source lists: the good rows, the faults of the others, and the manifest it is."""
+    """What a source lists.
+
+    Attributes:
+        items: the good rows.
+        problems: the faults of the others.
+        manifest: which it is.
+        expect: the figures that its manifest or the task gives.
+        left_out: rows whose files are not there, of a manifest that knows its copies to be partial.
+    """
 
     items: Items
     problems: list[Problem]
     manifest: Manifest
+    expect: Expect
+    left_out: Items
 
 
-def load_items(source: str | Path, root: Path | None = None, *, labels_from_folders: bool = False) -> Items:
+def load_items(
+    source: str | Path, root: Path | None = None, task: str | None = None, *, labels_from_folders: bool = False
+) -> Items:
     """The examples of `source`.
 
     Args:
-        source: a shipped manifest's name (`esc50`), a manifest (`.yaml`), a table (`.csv`, `.tsv`), a folder of
-            sounds, or one sound file.
+        source: a shipped manifest's name (`esc50`), one of its tasks (`esc50/esc10`), a manifest (`.yaml`), a table
+            (`.csv`, `.tsv`), a folder of sounds, or one sound file.
         root: the folder that the paths of a manifest or table are relative to; otherwise the file's own folder.
+        task: of a manifest; the first when left out.
         labels_from_folders: of a folder: each file's label is the name of the folder it is in.
 
     Raises:
         DataError: it is not there, holds no sound, or a row has a fault (missing file, path outside the root,
             duplicate, unknown split, no label), each with `file line N`.
-        UsageError: an option that does not go with the source.
+        UsageError: an unknown task, or an option that does not go with the source.
     """
-    listing = list_items(source, root, labels_from_folders=labels_from_folders)
+    listing = list_items(source, root, task, labels_from_folders=labels_from_folders)
     if listing.problems:
         told = [str(problem) for problem in listing.problems[:_TOLD]]
         if len(listing.problems) > _TOLD:
@@ -61,23 +74,42 @@ def load_items(source: str | Path, root: Path | None = None, *, labels_from_fold
     return listing.items
 
 
-def list_items(source: str | Path, root: Path | None = None, *, labels_from_folders: bool = False) -> Listing:
+def list_items(
+    source: str | Path, root: Path | None = None, task: str | None = None, *, labels_from_folders: bool = False
+) -> Listing:
     """As `load_items`, with the rows' faults beside the good rows instead of raised."""
-    path = Path(source)
-    if str(source) in shipped_manifests():
-        manifest, folder = load_manifest(str(source)), root
+    named, task = named_task(source, task)
+    path = Path(named)
+    if str(named) in shipped_manifests():
+        asked, folder = apply_task(load_manifest(str(named)), task, files.shipped("data_manifests")), root
     elif path.suffix.lower() in (".yaml", ".yml"):
-        manifest, folder = load_manifest(path), root or path.parent
+        asked, folder = apply_task(load_manifest(path), task, path.parent), root or path.parent
+    elif task is not None:
+        raise UsageError(f"{source} is no manifest and has no task {task}; leave the task out")
     elif path.suffix.lower() in (".csv", ".tsv") and not path.is_dir():
-        manifest, folder = _own_table(path), root or path.parent
+        asked, folder = apply_task(own_table(path)), root or path.parent
         if not labels_from_folders:
-            return _listing(manifest, folder, [rows(manifest.items[0], folder, manifest.splits, given=path)])
+            return _listing(asked, folder, [rows(asked.sources[0], folder, asked.manifest.splits, given=path)])
     else:
         return _own_folder(path, root, labels_from_folders)
     if labels_from_folders:
         raise UsageError(f"{source} says itself what its labels are; leave --labels-from-folders out")
-    folder = _root(manifest, folder)
-    return _listing(manifest, folder, (rows(part, folder, manifest.splits) for part in _sources(manifest, folder)))
+    folder = _root(asked.manifest, folder)
+    manifest = asked.manifest
+    made = (
+        rows(part, folder, manifest.splits, modality=manifest.modality, beside=asked.beside)
+        for part in _sources(asked, folder)
+    )
+    return _listing(asked, folder, made)
+
+
+def named_task(source: str | Path, task: str | None = None) -> tuple[str | Path, str | None]:
+    """`NAME/TASK` of a shipped manifest, or `FILE.yaml/TASK`, as the two it names."""
+    name, _, last = str(source).rpartition("/")
+    is_manifest = name in shipped_manifests() or (Path(name).suffix in (".yaml", ".yml") and Path(name).is_file())
+    if task is not None or not is_manifest or Path(source).exists():
+        return source, task
+    return name, last
 
 
 def shipped_manifests() -> list[str]:
@@ -111,7 +143,7 @@ def _faults(document: Document, error: ValidationError) -> Iterable[str]:
 
 
 def _known_keys() -> list[str]:
-    return [*Manifest.model_fields, "schema", *CsvSource.model_fields, "from"]
+    return [*Manifest.model_fields, "schema", *CsvSource.model_fields, "from", *Choices.model_fields]
 
 
 def _root(manifest: Manifest, root: Path | None) -> Path:
@@ -128,29 +160,32 @@ def _root(manifest: Manifest, root: Path | None) -> Path:
         raise DataError(f"{manifest.name}: say where the files are: give --data PATH, {_wanted(manifest)}")
     if not root.is_dir():
         raise DataError(f"{root}: is not a folder; give --data PATH, {_wanted(manifest)}")
-    return root
+    return root / manifest.folder if manifest.folder and (root / manifest.folder).is_dir() else root
 
 
-def _sources(manifest: Manifest, root: Path) -> list[Source]:
+def _sources(asked: Asked, root: Path) -> list[Source]:
     """The sources that apply: all without `when`, and the first whose `when` is there."""
-    always = [source for source in manifest.items if source.when is None]
-    chosen = [source for source in manifest.items if source.when is not None and (root / source.when).exists()]
-    missing = [source for source in always if isinstance(source, CsvSource) and not (root / source.file).is_file()]
+    always = [source for source in asked.sources if source.when is None]
+    chosen = [source for source in asked.sources if source.when is not None and (root / source.when).exists()]
+    tables = [source.file for source in always if isinstance(source, TableSource) and "*" not in source.file]
+    missing = [name for name in tables if not (root / name).is_file()]
     if missing or not (always or chosen):
-        raise DataError(f"{root}: is not {manifest.name}; give --data PATH, {_wanted(manifest)}")
+        gone = f" (`{missing[0]}` is missing)" if 0 < len(missing) < len(tables) else ""
+        raise DataError(f"{root}: is not {asked.name}{gone}; give --data PATH, {_wanted(asked.manifest)}")
     return always + chosen[:1]
 
 
 def _wanted(manifest: Manifest) -> str:
     """What the folder must hold, and where to get it."""
-    marks = [source.when or (source.file if isinstance(source, CsvSource) else "") for source in manifest.items]
+    marks = [source.when or (source.file if isinstance(source, TableSource) else "") for source in manifest.items]
     held = " or ".join(f"`{mark}`" for mark in dict.fromkeys(marks) if mark) or "its sounds"
     return f"the folder that holds {held}" + (f" (from {manifest.homepage})" if manifest.homepage else "")
 
 
-def _listing(manifest: Manifest, root: Path, parts: Iterable[Iterable[Row | Problem]]) -> Listing:
+def _listing(asked: Asked, root: Path, parts: Iterable[Iterable[Row | Problem]]) -> Listing:
     """Good rows and faults of all sources; a file segment or an id that comes a second time is a fault."""
     good: list[Item] = []
+    absent: list[Item] = []
     problems: list[Problem] = []
     first: dict[object, str] = {}
     for row in (row for part in parts for row in part):
@@ -166,67 +201,35 @@ def _listing(manifest: Manifest, root: Path, parts: Iterable[Iterable[Row | Prob
                 break
         else:
             first.update(dict.fromkeys(twice, row.where))
-            good.append(row.item)
+            (good if row.there else absent).append(row.item)
     if not good and not problems:
-        raise DataError(f"{root}: {manifest.name} lists nothing; a table with at least one row is needed")
-    items = Items.from_rows(good, root, name=manifest.name, crossing_groups=manifest.expect.crossing_groups)
-    return Listing(items, problems, manifest)
+        raise DataError(f"{root}: {_nothing(asked, absent)}")
+    items = Items.from_rows(
+        good, root, name=asked.name, crossing_groups=asked.expect.crossing_groups, design=asked.design
+    )
+    return Listing(items, problems, asked.manifest, asked.expect, Items.from_rows(absent, root, name=asked.name))
+
+
+def _nothing(asked: Asked, absent: list[Item]) -> str:
+    if not absent:
+        return f"{asked.name} lists nothing; a table with at least one row is needed"
+    return f"{asked.name} lists {len(absent):,} files, and none is there; the first is `{absent[0].path}`"
 
 
 def _own_folder(path: Path, root: Path | None, labelled: bool) -> Listing:
     """A folder of sounds, or one sound file; a folder with a `metadata.csv` of `file_name`s is that table."""
     if not path.exists():
-        near = get_close_matches(str(path), shipped_manifests(), n=1)
+        near = get_close_matches(str(path).split("/")[0], shipped_manifests(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"give a path, or one of {', '.join(shipped_manifests())}"
         raise DataError(f"{path}: there is no such data set, file or folder; {hint}")
     if root is not None:
         raise UsageError(f"{path} is a place itself; leave --data out, which is for manifests and tables")
     table = path / "metadata.csv"
-    if table.is_file() and not labelled and "file_name" in _header(table)[0]:
+    if table.is_file() and not labelled and "file_name" in table_header(table)[0]:
         return list_items(table)
     folder = path if path.is_dir() else path.parent
     fields: dict[str, Any] = {"from": "folder"}
     if labelled:
         fields["labels"] = {"column": "parent"}
-    manifest = _own(path.resolve().name or "folder", fields)
-    return _listing(manifest, folder, [rows(manifest.items[0], folder, given=path)])
-
-
-def _own_table(path: Path) -> Manifest:
-    """A manifest for a user's own CSV, by the names of its columns."""
-    header, delimiter = _header(path)
-    column = next((name for name in _PATH_COLUMNS if name in header), None)
-    if column is None:
-        raise DataError(
-            f"{path.name} line 1: has no column path; name the files in a column {', '.join(_PATH_COLUMNS)}"
-        )
-    fields: dict[str, Any] = {"from": "csv", "file": "table.csv", "path": f"{{{column}}}", "delimiter": delimiter}
-    if "id" in header:
-        fields["id"] = "{id}"
-    if "label" in header:
-        fields["labels"] = {"column": "label"}
-    elif "labels" in header:
-        fields["labels"] = {"column": "labels", "sep": ",;|"}
-    if "split" in header:
-        fields["split"] = {"column": "split", "map": _SPLIT_WORDS}
-    if "text" in header:
-        fields["text"] = {"template": "{text}"}
-    fields |= {name: {"column": name} for name in ("fold", "group", "start_s", "end_s") if name in header}
-    return _own(path.stem, fields)
-
-
-def _own(name: str, source: dict[str, Any]) -> Manifest:
-    described = {"schema": "audiossl/manifest@1", "name": name, "version": "1", "license": {"dataset": "unknown"}}
-    return Manifest.model_validate({**described, "items": [source]})
-
-
-def _header(path: Path) -> tuple[list[str], str]:
-    """The first line of a table and what separates its columns."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline(100_000)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise DataError(f"{path}: cannot be read ({reason})") from error
-    delimiter = next((mark for mark in ("\t", ";") if mark in line and "," not in line), ",")
-    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter
+    asked = apply_task(own_manifest(path.resolve().name or "folder", fields))
+    return _listing(asked, folder, [rows(asked.sources[0], folder, given=path)])

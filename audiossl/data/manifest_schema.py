@@ -1,43 +1,25 @@
 """What a manifest may say: one YAML file tells what a data set is, where it comes from and how its rows are made.
 
-A manifest is data: a small fixed vocabulary, relative paths, no code. Rows are made by `sources`; each gives records
-of text (the columns of a CSV, the groups of a regular expression, the parts of a file name), and the fields below say
-which text becomes which column of the table.
+A manifest is data: a small fixed vocabulary, relative paths, no code. `source_schema` says how its rows are made.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from audiossl.data.source_schema import Choices, RelativePath, Source
+from audiossl.data.targets import Target
 from audiossl.recipe.base import Config, Count
-
-
-def _relative(path: str) -> str:
-    if re.match(r"[/\\~]|[A-Za-z]:", path) or ".." in re.split(r"[/\\]", path):
-        raise ValueError(f"{path} leaves the data set's folder; write a path inside it, relative and without `..`")
-    return path
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"is not a regular expression ({error})") from error
-    return text
-
-
-RelativePath = Annotated[str, AfterValidator(_relative)]
-Template = str
-"""Text with `{column}` in it, filled from each record."""
 
 
 class Checksums(Config):
     """A file on the network; every checksum given is verified."""
 
     url: str
+    name: str | None = None
+    """What the file is called here, where the address does not end in its name."""
     md5: str | None = None
     sha256: str | None = None
     bytes: Count | None = None
@@ -46,8 +28,11 @@ class Checksums(Config):
 class Remote(Config):
     """One archive or file to fetch, and where it is unpacked."""
 
-    kind: Literal["zip", "tar", "multipart_zip", "file"] = "zip"
+    kind: Literal["zip", "tar", "multipart_zip", "concat", "file", "git"] = "zip"
+    """`multipart_zip`: `.z01`, `.z02`, ..., `.zip`. `concat`: an archive cut into pieces. `git`: cloned by the user."""
     parts: list[Checksums]
+    ref: str = ""
+    """Of `git`: the commit."""
     unpack_to: RelativePath = "."
     moving: bool = False
     """The bytes behind the address may change, so a checksum that differs is no proof of damage."""
@@ -71,93 +56,14 @@ class Audio(Config):
     """Shortest and longest."""
 
 
-class ColumnOf(Config):
-    """Text of a record: which column, and what its values mean."""
-
-    column: str
-    map: dict[str, str] | None = None
-    """Only these values are allowed, and replaced."""
-
-
-class LabelsOf(ColumnOf):
-    """Labels of a record."""
-
-    sep: str | None = None
-    """Several labels are separated by any of these characters; one label when left out."""
-
-
-class TextOf(Config):
-    """What is heard in a record, in words: for methods that learn from sound and text."""
-
-    template: Template
-    """`{caption}` is the column of that name; `{labels}` are the row's own labels, separated by commas."""
-    spaces: str = ""
-    """Characters that stand for a space, e.g. `_`."""
-
-
-class Fields(Config):
-    """Which text of a record becomes which column of the table."""
-
-    id: Template | None = None
-    """Unique; the path (with the times of a segment) when left out."""
-    labels: LabelsOf | None = None
-    split: ColumnOf | str | None = None
-    """A column, or one split for all rows of the source."""
-    fold: ColumnOf | None = None
-    group: ColumnOf | None = None
-    text: TextOf | None = None
-    start_s: ColumnOf | None = None
-    end_s: ColumnOf | None = None
-    only: dict[str, str] | None = None
-    """Keep the records whose columns have these values, e.g. `{esc10: "True"}`."""
-    when: RelativePath | None = None
-    """Use this source only where the root holds this file or folder; the first such source is taken."""
-
-
-class CsvSource(Fields):
-    """One row per line of a CSV with a header."""
-
-    kind: Literal["csv"] = Field(alias="from")
-    file: RelativePath
-    path: Template
-    """Where the file is, e.g. `audio/{filename}`."""
-    delimiter: Literal[",", ";", "\t"] = ","
-
-
-class FolderSource(Fields):
-    """Every sound file in a folder; the records have `path`, `name`, `stem` and `parent`."""
-
-    kind: Literal["folder"] = Field(alias="from")
-    folder: RelativePath = "."
-
-
-class RegexSource(Fields):
-    """Every file whose path relative to the root matches; the records have the expression's named groups."""
-
-    kind: Literal["filename_regex"] = Field(alias="from")
-    regex: Annotated[str, AfterValidator(_pattern)]
-
-
-class SynthSource(Fields):
-    """Sounds that audiossl makes itself, once, into a cache folder."""
-
-    kind: Literal["synth"] = Field(alias="from")
-    n: Count
-    seed: int = 0
-
-
-Source = Annotated[CsvSource | FolderSource | RegexSource | SynthSource, Field(discriminator="kind")]
-
-
 class Protocol(Config):
-    """How a task is scored."""
+    """What parts the rows into training and test; where nothing is said, folds or else splits, where there are any."""
 
-    kind: Literal["cv", "holdout"]
-    by: Literal["fold"] = "fold"
-    folds: Count | None = None
+    by: Literal["fold", "split", "group"] | None = None
     train: list[str] | None = None
-    valid: list[str] | None = None
-    test: list[str] | None = None
+    """All splits that neither choose nor test, when left out."""
+    valid: list[str] = Field(default=[])
+    test: list[str] = Field(default=["test"])
 
 
 class Metrics(Config):
@@ -165,14 +71,6 @@ class Metrics(Config):
 
     primary: str
     others: tuple[str, ...] = ()
-
-
-class Task(Config):
-    """One question that the data set can answer."""
-
-    target: Literal["labels"] = "labels"
-    protocol: Protocol
-    metrics: Metrics
 
 
 class Expect(Config):
@@ -185,8 +83,25 @@ class Expect(Config):
     groups: Count | None = None
     texts: Count | None = None
     """Rows with a text."""
+    events: Count | None = None
+    """Labelled stretches of all rows."""
     crossing_groups: int = 0
     """Groups that the official folds cut apart."""
+
+
+class Task(Choices):
+    """One question that the data set can answer; what it says of fields holds for all sources."""
+
+    title: str = ""
+    target: Target = "single"
+    protocol: Protocol = Protocol()
+    metrics: Metrics
+    sources: list[str] | None = None
+    """Only the sources of these names."""
+    items: list[Source] | None = None
+    """Sources in the place of the manifest's."""
+    expect: Expect | None = None
+    """Figures of this task's rows, where they differ from the manifest's."""
 
 
 class Confirmed(Config):
@@ -195,6 +110,8 @@ class Confirmed(Config):
     by: str
     on: str
     figures: list[str]
+    recalled: bool = False
+    """From memory, by nobody looked up again."""
 
 
 class Manifest(Config):
@@ -203,16 +120,22 @@ class Manifest(Config):
     schema_: Literal["audiossl/manifest@1"] = Field(alias="schema")
     name: str
     version: str
-    modality: Literal["audio"] = "audio"
+    modality: Literal["audio", "image"] = "audio"
     title: str = ""
     homepage: str = ""
+    notes: str = ""
     citation: dict[str, str] = Field(default={})
     license: Licence
+    availability: Literal["full", "partial", "registration", "gated", "local"] = "full"
+    """Everything can be fetched; some files are gone for most; after a registration; after an agreement; not at all."""
+    folder: RelativePath | None = None
+    """What the archives unpack into; the data folder may be this one or the one above it."""
     remotes: dict[str, Remote] = Field(default={})
     audio: Audio = Audio()
     items: Annotated[list[Source], Field(min_length=1)]
     splits: tuple[str, ...] = ("train", "valid", "test")
     """The splits that rows may have."""
     tasks: dict[str, Task] = Field(default={})
+    """The first one is meant where none is named."""
     expect: Expect = Expect()
     confirmed: tuple[Confirmed, ...] = ()

@@ -1,45 +1,31 @@
-"""From a manifest's source to rows: records of text with the line each stands on, then `Item`s.
+"""From a manifest's source to rows: `Item`s made of records.
 
 Every fault of a row is a `Problem` with its place; reading goes on, so that all of them can be told at once.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, NamedTuple
 
-from audiossl.data.items import Item
-from audiossl.data.manifest_schema import ColumnOf, CsvSource, Fields, FolderSource, RegexSource, Source, SynthSource
-from audiossl.data.walk import Presence, find_sounds
-from audiossl.errors import DataError
-
-SYNTH_TABLE = "metadata.csv"
-"""The table that `audio.synth.make_sounds` writes last, so that it is there only when all sounds are."""
-
-LABELS = "labels"
-"""In the template of a text, the row's labels."""
-
-_PLACE = re.compile(r"\{(\w+)\}")
-
-
-class Record(NamedTuple):
-    """Text by column name, and where it stands, e.g. `metadata.csv line 17`."""
-
-    where: str
-    values: dict[str, str]
+from audiossl.data.fields import make_event, make_item, plain
+from audiossl.data.items import Event, Item
+from audiossl.data.lookups import Lookups, RowFault, column, fill
+from audiossl.data.records import Record, annotation_files, read_csv, records
+from audiossl.data.source_schema import AnnotationSource, Fields, Source, SynthSource, TableSource, Windows
+from audiossl.data.walk import Modality, Presence
+from audiossl.errors import AudioError
 
 
 class Row(NamedTuple):
-    """A good row, and where it stands."""
+    """A row, where it stands, and whether its file is there (it may be missing in a copy known to be partial)."""
 
     where: str
     item: Item
+    there: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,12 +40,14 @@ class Problem:
         return f"{self.where}: {self.what}"
 
 
-class RowFault(Exception):  # noqa: N818 - never leaves this module
-    """What is wrong with one row."""
-
-
 def rows(
-    source: Source, root: Path, splits: Collection[str] = (), *, given: Path | None = None
+    source: Source,
+    root: Path,
+    splits: Collection[str] = (),
+    *,
+    modality: Modality = "audio",
+    beside: Path | None = None,
+    given: Path | None = None,
 ) -> Iterator[Row | Problem]:
     """The rows of one source under `root`, and the faults in their places.
 
@@ -67,185 +55,112 @@ def rows(
         source: what the manifest says.
         root: the folder that paths are relative to.
         splits: the splits that rows may have.
+        modality: which files are looked for.
+        beside: the manifest's folder, where lists that the data set does not bring may lie.
         given: the table or the folder to read, where it is not the one that the source names under `root`.
 
     Raises:
         DataError: the source as a whole cannot be read.
     """
-    presence = Presence(root)
-    for where, values in records(source, root, given):
-        if any(values[column] != wanted for column, wanted in (source.only or {}).items()):
-            continue
+    making = _Making(source, root, splits, beside)
+    if isinstance(source, AnnotationSource):
+        yield from _examples_of_events(source, making)
+    else:
+        for record in records(source, root, modality, given):
+            yield from making.rows(record)
+    yield from making.unasked()
+
+
+class _Making:
+    """Makes rows of the records of one source."""
+
+    def __init__(self, source: Source, root: Path, splits: Collection[str], beside: Path | None) -> None:
+        self.source, self.root, self.splits = source, root, splits
+        self.lookups = Lookups(source, root, beside)
+        self.presence = Presence(root)
+
+    def rows(self, record: Record, events: Sequence[Event] | None = None) -> Iterator[Row | Problem]:
+        """The row of a record, one for each of its windows, its fault, or nothing where it is left out."""
+        where, values = record
         try:
-            item = _item(values, source, splits)
+            if any(members.of(values) is None for members in self.lookups.members) or not _kept(values, self.source):
+                return
+            values, missing = self._placed(values)
+            item = make_item(values, self.source, self.splits, self.lookups, events)
         except RowFault as fault:
             yield Problem("row", where, str(fault))
-            continue
-        if isinstance(source, CsvSource | SynthSource) and (absent := presence.fault(item.path)):
-            yield Problem("missing" if absent.startswith("not found") else "row", where, f"`{item.path}` {absent}")
-        else:
+            return
+        if missing and isinstance(self.source, TableSource) and self.source.missing == "skip_and_record":
+            yield Row(where, item, there=False)
+        elif missing:
+            yield Problem("missing", where, f"`{item.path}` {missing}")
+        elif self.source.windows is None:
             yield Row(where, item)
+        else:
+            yield from self._windows(where, item, self.source.windows)
+
+    def unasked(self) -> Iterator[Problem]:
+        """Entries of lists whose record never came."""
+        for members in self.lookups.members if self.lookups.complete else ():
+            for key, where in members.unasked():
+                yield Problem("missing", where, f"`{key}` not found; no file of that name is among the rows")
+
+    def _placed(self, values: dict[str, str]) -> tuple[dict[str, str], str | None]:
+        """The record with its `path`, and what the words are for a file that is not there (raises `RowFault`)."""
+        source = self.source
+        if not isinstance(source, TableSource | SynthSource):
+            return values, None
+        if isinstance(source, SynthSource):
+            candidates = [values["path"]]
+        else:
+            templates = [source.path] if isinstance(source.path, str) else source.path
+            candidates = [fill(template, values) + suffix for template in templates for suffix in source.suffixes]
+        faults = []
+        for path in map(plain, candidates):
+            fault = self.presence.fault(path)
+            if fault is None:
+                return {**values, "path": path}, None
+            if not fault.startswith("not found"):
+                raise RowFault(f"`{path}` {fault}")
+            faults.append((path, fault))
+        return {**values, "path": faults[0][0]}, faults[0][1]
+
+    def _windows(self, where: str, item: Item, windows: Windows) -> Iterator[Row | Problem]:
+        from audiossl.audio.decode import probe
+
+        try:
+            duration_s = probe(self.root / item.path).duration_s
+        except AudioError as error:
+            yield Problem("row", where, f"cannot be cut into windows: {error.cause}")
+            return
+        for number in range(1 + math.floor((duration_s - windows.length_s) / windows.hop_s + 1e-9)):
+            start_s = number * windows.hop_s
+            end_s = start_s + windows.length_s
+            yield Row(where, item._replace(id=f"{item.id}@{start_s:g}-{end_s:g}", start_s=start_s, end_s=end_s))
 
 
-def records(source: Source, root: Path, given: Path | None = None) -> Iterator[Record]:
-    """The records of a source (raises `DataError`)."""
-    match source:
-        case CsvSource():
-            for where, values in read_csv(given or root / source.file, source.delimiter, _wanted(source)):
-                yield Record(where, {**values, "path": _fill(source.path, values)})
-        case FolderSource():
-            for path in find_sounds(given or root / source.folder):
-                name = path.relative_to(root)
-                values = {"path": name.as_posix(), "name": name.name, "stem": name.stem, "parent": name.parent.name}
-                yield Record(name.as_posix(), values)
-        case RegexSource():
-            for path in find_sounds(root):
-                name = path.relative_to(root)
-                if match := re.fullmatch(source.regex, name.as_posix()):
-                    yield Record(name.as_posix(), {**match.groupdict(""), "path": name.as_posix()})
-        case SynthSource():
-            for where, values in read_csv(root / SYNTH_TABLE, ",", {"file_name", "label", "fold", "group"}):
-                yield Record(where, {**values, "path": values["file_name"]})
+def _examples_of_events(source: AnnotationSource, making: _Making) -> Iterator[Row | Problem]:
+    """One row for all records that name one file; of many files one for each, and without a line it has no events."""
+    many = "*" in source.file
+    for path in annotation_files(source, making.root):
+        whole = {"stem": path.stem, "parent": path.parent.name}
+        name = path.relative_to(making.root).as_posix()
+        examples: dict[str, tuple[Record, list[Event]]] = {"": (Record(name, whole), [])} if many else {}
+        for where, values in read_csv(path, source.delimiter, columns=source.columns):
+            try:
+                key = "" if many else fill(str(source.path), values)
+                event = make_event(values, source, making.lookups)
+            except RowFault as fault:
+                yield Problem("row", where, str(fault))
+                continue
+            examples.setdefault(key, (Record(where, values), []))[1].append(event)
+        for record, events in examples.values():
+            yield from making.rows(record, sorted(events))
 
 
-def read_csv(path: Path, delimiter: str, needed: set[str]) -> Iterator[Record]:
-    """The rows of a CSV with a header, as UTF-8 with or without a byte-order mark.
-
-    Raises:
-        DataError: it cannot be read, is not UTF-8, or lacks a column, each with the line.
-    """
-    start = 1
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            _check_header(path, header, needed)
-            start = reader.line_num + 1
-            for row in reader:
-                where, start = f"{path.name} line {start}", reader.line_num + 1
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise DataError(f"{where}: has {len(row)} fields where the header has {len(header)}")
-                yield Record(where, dict(zip(header, row, strict=True)))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} line {start}: is not UTF-8 text; save the file as UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path.name} line {start}: is not CSV ({error})") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _item(values: dict[str, str], fields: Fields, splits: Collection[str]) -> Item:
-    """One row of the table from a record that has its `path` (raises `RowFault`)."""
-    path = values["path"]
-    if path.startswith("./") or "/./" in path or "//" in path:  # the same file under one name; rare, and slow to ask
-        path = PurePosixPath(path).as_posix()
-    if not path:
-        raise RowFault("names no file")
-    start_s, end_s = _seconds(values, fields.start_s), _seconds(values, fields.end_s)
-    if end_s is not None and end_s <= (start_s or 0.0):
-        raise RowFault(f"ends at {end_s:g} s, which is not after its start at {start_s or 0.0:g} s")
-    times = "" if start_s is None and end_s is None else f"@{start_s or 0.0:g}-{'' if end_s is None else f'{end_s:g}'}"
-    labels = _labels(values, fields)
-    return Item(
-        id=_fill(fields.id, values) if fields.id else path + times,
-        path=path,
-        start_s=start_s,
-        end_s=end_s,
-        labels=labels,
-        split=_split(values, fields, splits),
-        fold=_fold(values, fields),
-        group=_value(values, fields.group) or None,
-        text=_text(values, labels, fields) or None,
-    )
-
-
-def _labels(values: dict[str, str], fields: Fields) -> list[str]:
-    if fields.labels is None:
-        return []
-    text = values[fields.labels.column]
-    parts = re.split(f"[{re.escape(fields.labels.sep)}]", text) if fields.labels.sep else [text]
-    labels = [_mapped(part.strip(), fields.labels) for part in parts if part.strip()]
-    if not labels and isinstance(fields, FolderSource):
-        raise RowFault("is in no subfolder, whose name would be its label; move it into one")
-    if not labels:
-        raise RowFault(f"has no label in column {fields.labels.column}; write one, or leave the whole column out")
-    return labels
-
-
-def _text(values: dict[str, str], labels: list[str], fields: Fields) -> str:
-    """One line, without space around it; empty where the record says nothing."""
-    if fields.text is None:
-        return ""
-    words = _fill(fields.text.template, {**values, LABELS: ", ".join(labels)})
-    return " ".join(words.translate({ord(mark): " " for mark in fields.text.spaces}).split())
-
-
-def _split(values: dict[str, str], fields: Fields, splits: Collection[str]) -> str | None:
-    if isinstance(fields.split, str):
-        return fields.split
-    text = "" if fields.split is None else values[fields.split.column].strip()
-    known = {name: name for name in splits} | ((fields.split and fields.split.map) or {})
-    if text and text not in known:
-        near = get_close_matches(text, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"write one of: {', '.join(known)}"
-        raise RowFault(f"unknown split {text}; {hint}")
-    return known[text] if text else None
-
-
-def _fold(values: dict[str, str], fields: Fields) -> int | None:
-    text = _value(values, fields.fold)
-    if not text:
-        return None
-    if not re.fullmatch(r"\d{1,9}", text):
-        raise RowFault(f"fold {text} is not a whole number")
-    return int(text)
-
-
-def _seconds(values: dict[str, str], column: ColumnOf | None) -> float | None:
-    text = _value(values, column)
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise RowFault(f"{text} is not a time in seconds")
-    return seconds
-
-
-def _value(values: dict[str, str], column: ColumnOf | None) -> str:
-    return "" if column is None else _mapped(values[column.column].strip(), column)
-
-
-def _mapped(text: str, column: ColumnOf) -> str:
-    if column.map is None or not text:
-        return text
-    if text not in column.map:
-        raise RowFault(f"{column.column} is {text}; the manifest knows {', '.join(column.map)}")
-    return column.map[text]
-
-
-def _fill(template: str, values: dict[str, str]) -> str:
-    return _PLACE.sub(lambda place: values[place[1]], template)
-
-
-def _wanted(source: CsvSource) -> set[str]:
-    """The columns that a CSV source needs."""
-    columns = set(_PLACE.findall(source.path)) | set(_PLACE.findall(source.id or "")) | set(source.only or {})
-    if source.text:
-        columns |= set(_PLACE.findall(source.text.template)) - {LABELS}
-    given = (source.labels, source.split, source.fold, source.group, source.start_s, source.end_s)
-    return columns | {field.column for field in given if isinstance(field, ColumnOf)}
-
-
-def _check_header(path: Path, header: list[str], needed: set[str]) -> None:
-    if not any(header):
-        raise DataError(f"{path.name} line 1: is empty; a header such as `path,label` is needed")
-    for name in header:
-        if header.count(name) > 1:
-            raise DataError(f"{path.name} line 1: has the column {name} twice")
-    if missing := sorted(needed - set(header)):
-        raise DataError(f"{path.name} line 1: has no column {missing[0]}; it has {', '.join(header)}")
+def _kept(values: dict[str, str], fields: Fields) -> bool:
+    """Whether a record is among those that the manifest wants (raises `RowFault`)."""
+    for name, wanted in (fields.only or {}).items():
+        if column(values, name) not in ([wanted] if isinstance(wanted, str) else wanted):
+            return False
+    return not any(fill(one.of, values) in one.values for one in fields.exclude)

@@ -1,4 +1,4 @@
-"""Looking at folders: which sound files there are, and whether the files of a table are among them."""
+"""Looking at folders: which sounds or images there are, and whether the files of a table are among them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from audiossl.errors import DataError
 
@@ -15,32 +16,47 @@ SOUND_SUFFIXES = {
 }
 """What libsndfile reads. Only for finding files: what a file is, is told by its content."""
 
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
+
+Modality = Literal["audio", "image"]
+
+_SUFFIXES: dict[Modality, tuple[str, set[str]]] = {
+    "audio": ("sound", SOUND_SUFFIXES),
+    "image": ("image", IMAGE_SUFFIXES),
+}
+
 
 def find_sounds(path: str | Path) -> list[Path]:
-    """Every sound file in `path` and below, sorted; `path` itself when it is a file.
+    """`find_files` of sounds."""
+    return find_files(path, "audio")
+
+
+def find_files(path: str | Path, modality: Modality) -> list[Path]:
+    """Every file of a modality in `path` and below, by its suffix, sorted; `path` itself when it is a file.
 
     Names that begin with a dot are left out (`.git`, and the `._x.wav` that a Mac leaves behind). Links to folders
     are followed, each folder once.
 
     Raises:
-        DataError: there is no such place, it cannot be read, or it holds no sound file.
+        DataError: there is no such place, it cannot be read, or it holds no such file.
     """
     path = Path(path)
+    kind, suffixes = _SUFFIXES[modality]
     try:
         if not path.is_dir():
             if not path.exists():
-                raise DataError(f"{path}: does not exist; give a folder, a sound file, a CSV or a manifest")
+                raise DataError(f"{path}: does not exist; give a folder, a {kind} file, a CSV or a manifest")
             return [path]
-        found = sorted(path / name for name in _walk(path, "", set()))
+        found = sorted(path / name for name in _walk(path, "", suffixes, set()))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not found:
-        looked_for = " ".join(sorted(SOUND_SUFFIXES))
-        raise DataError(f"{path}: holds no sound file; files ending in {looked_for} were looked for")
+        looked_for = " ".join(sorted(suffixes))
+        raise DataError(f"{path}: holds no {kind} file; files ending in {looked_for} were looked for")
     return found
 
 
-def _walk(root: Path, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+def _walk(root: Path, folder: str, suffixes: set[str], seen: set[tuple[int, int]]) -> Iterator[str]:
     """Relative names; `seen` holds the folders already visited, so a link in a circle ends."""
     here = root / folder
     status = here.stat()
@@ -53,8 +69,8 @@ def _walk(root: Path, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
                 continue
             name = f"{folder}{entry.name}"
             if _is_dir(entry):
-                yield from _walk(root, f"{name}/", seen)
-            elif PurePosixPath(entry.name).suffix.lower() in SOUND_SUFFIXES:
+                yield from _walk(root, f"{name}/", suffixes, seen)
+            elif PurePosixPath(entry.name).suffix.lower() in suffixes:
                 yield name
 
 

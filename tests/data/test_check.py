@@ -89,9 +89,30 @@ def test_figures_that_the_manifest_expects_otherwise_are_faults(zoo: Path):
         "items: [{from: csv, file: good.csv, path: '{path}', labels: {column: label}, fold: {column: fold}}]\n"
         "expect: {items: 3, classes: 2, folds: {1: 1, 2: 1}, texts: 2}\n"
     )
-    (zoo / "good.csv").write_text("path,label,fold\na.wav,dog,1\nb.flac,cat,2\n")
+    rows = ["a.wav,dog,1", "b.flac,cat,2", "copy.wav,dog,2", "silent.wav,cat,1"]
+    (zoo / "good.csv").write_text("\n".join(["path,label,fold", *rows]) + "\n")
     report = check(list_items(zoo / "zoo.yaml"))
-    assert report.faults == report.differing == ["items: 3 expected, 2 found", "texts: 2 expected, 0 found"]
+    assert report.differing == [
+        "items: 3 expected, 4 found",
+        "texts: 2 expected, 0 found",
+        "fold 1: 1 expected, 2 found",
+        "fold 2: 1 expected, 2 found",
+    ]
+    assert report.faults == report.differing
+
+
+def test_a_fold_that_lacks_a_class_and_a_group_in_two_folds_are_faults(zoo: Path):
+    rows = ["a.wav,dog,1,g", "b.flac,cat,1,h", "copy.wav,dog,2,g", "silent.wav,dog,3,i"]
+    (zoo / "zoo.csv").write_text("\n".join(["path,label,fold,group", *rows]) + "\n")
+    report = check(list_items(zoo / "zoo.csv"))
+    assert report.by_part == {"fold 1": {"cat": 1, "dog": 1}, "fold 2": {"dog": 1}, "fold 3": {"dog": 1}}
+    assert (report.groups, report.crossing) == (3, 1)
+    assert report.gaps[:2] == [
+        "zoo: fold 2 has no item of cat, which other folds have",
+        "zoo: fold 3 has no item of cat, which other folds have",
+    ]
+    assert "on both sides of a split: group g" in report.gaps[2]
+    assert report.faults == report.gaps
 
 
 def run(*arguments: str | Path) -> Result:
