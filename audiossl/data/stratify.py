@@ -1,9 +1,9 @@
-"""Folds of items with any number of labels each: every label spread evenly, groups whole.
+"""Folds of items with any number of labels each, every label spread evenly, groups whole; and unequal parts of items.
 
 Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data"), with a group
-of items in the place of their single example.
+of items in the place of their single example where folds are made.
 
-Letters: N items, G groups, K labels, n folds.
+Letters: N items, G groups, K labels, n folds or parts.
 """
 
 from __future__ import annotations
@@ -31,9 +31,32 @@ def multilabel_folds(labels_NK: npt.NDArray[np.bool_], groups_N: Ints, n: int, s
     sizes_G = np.bincount(groups_N)
     counts_GK = np.zeros((len(sizes_G), labels_NK.shape[1]), np.int64)
     np.add.at(counts_GK, groups_N, labels_NK)
-    shuffled_G = rng.permutation(len(sizes_G))
-    lacking_nK = np.tile(counts_GK.sum(0) / n, (n, 1))
-    lacking_n = np.full(n, len(groups_N) / n)
+    return _dealt(counts_GK, sizes_G, rng.permutation(len(sizes_G)), np.full(n, 1 / n), rng)[groups_N]
+
+
+def multilabel_parts(
+    labels_NK: npt.NDArray[np.bool_], order_N: Ints, shares_n: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Ints:
+    """Give each item one of n parts (N,), each label as nearly as can be in the proportions of `shares_n`.
+
+    Items are dealt as in `multilabel_folds`, so that of equal ones the small parts get the last.
+
+    Args:
+        labels_NK: which item has which label.
+        order_N: the order among equals.
+        shares_n: of the items, for each part; they add up to 1.
+        rng: decides between parts that lack as much.
+    """
+    return _dealt(labels_NK.astype(np.int64), np.ones(len(labels_NK), np.int64), order_N, shares_n, rng)
+
+
+def _dealt(
+    counts_GK: Ints, sizes_G: Ints, order_G: Ints, shares_n: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Ints:
+    """The fold of each group (G,), from how many items of each label it holds and how many in all."""
+    n = len(shares_n)
+    lacking_nK = shares_n[:, None] * counts_GK.sum(0)
+    lacking_n = shares_n * sizes_G.sum()
     fold_G = np.full(len(sizes_G), -1, np.int64)
     left_K = (counts_GK > 0).sum(0)
 
@@ -46,10 +69,10 @@ def multilabel_folds(labels_NK: npt.NDArray[np.bool_], groups_N: Ints, n: int, s
 
     while left_K.any():
         label = int(np.where(left_K > 0, left_K, len(sizes_G) + 1).argmin())
-        with_label = shuffled_G[(counts_GK[shuffled_G, label] > 0) & (fold_G[shuffled_G] < 0)]
+        with_label = order_G[(counts_GK[order_G, label] > 0) & (fold_G[order_G] < 0)]
         for group in with_label[np.argsort(-counts_GK[with_label, label], kind="stable")]:
             deal(group, lacking_nK[:, label])
-    unlabelled = shuffled_G[fold_G[shuffled_G] < 0]
+    unlabelled = order_G[fold_G[order_G] < 0]
     for group in unlabelled[np.argsort(-sizes_G[unlabelled], kind="stable")]:
         deal(group, lacking_n)
-    return fold_G[groups_N]
+    return fold_G
