@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 5.0
 """Without a terminal, progress is a line this often."""
 
+BYTES = "bytes"
+"""The unit that people read as kB, MB, GB."""
+
 
 def say(sentence: str) -> None:
     """Print words for people, to stderr."""
@@ -90,13 +93,13 @@ class Bar:
         self._bar = rich.Progress(
             rich.TextColumn("{task.description}", markup=False),
             rich.BarColumn(),
-            rich.MofNCompleteColumn(),
-            rich.TextColumn(unit),
+            *((rich.DownloadColumn(),) if unit == BYTES else (rich.MofNCompleteColumn(), rich.TextColumn(unit))),
             rich.TextColumn("{task.fields[rate]}", markup=False),
             rich.TimeRemainingColumn(),
             rich.TextColumn("{task.fields[facts]}", markup=False),
             console=Console(stderr=True),
         )
+        self._unit = unit
         self._task = self._bar.add_task(title, total=total, completed=done, rate="", facts="")
         self._bar.start()
 
@@ -105,7 +108,9 @@ class Bar:
         if self._bar:
             self._facts = words(facts) or self._facts
             speed = self._bar.tasks[0].speed
-            self._bar.update(self._task, advance=n, rate=f"{speed:.3g}/s" if speed else "", facts=self._facts)
+            self._bar.update(
+                self._task, advance=n, rate=f"{rated(speed, self._unit)}/s" if speed else "", facts=self._facts
+            )
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -122,7 +127,7 @@ class Lines:
         self._title, self._total, self._unit = title, total, unit
         self._first, self._done, self._facts = done, done, ""
         self._began = self._printed = time.monotonic()
-        say(f"{title}: {'' if total is None else f'{total} '}{unit}")
+        say(f"{title}: {unit if total is None else amount(total, unit)}")
 
     def advance(self, n: int = 1, **facts: float | str) -> None:
         """Print a line when the last one is old enough."""
@@ -138,8 +143,11 @@ class Lines:
 
     def _line(self, elapsed_s: float) -> str:
         rate = (self._done - self._first) / max(elapsed_s, 1e-9)
-        line = f"{self._title}: {self._done}{'' if self._total is None else f'/{self._total}'} {self._unit}"
-        line += f", {rate:.3g}/s"
+        if self._unit == BYTES:
+            line = amount(self._done, BYTES) + ("" if self._total is None else f" of {amount(self._total, BYTES)}")
+        else:
+            line = f"{self._done}{'' if self._total is None else f'/{self._total}'} {self._unit}"
+        line = f"{self._title}: {line}, {rated(rate, self._unit)}/s"
         if self._total is not None and self._done < self._total:
             line += f", {duration((self._total - self._done) / max(rate, 1e-9))} left"
         return line + (f", {self._facts}" if self._facts else "")
@@ -148,6 +156,23 @@ class Lines:
 def words(facts: dict[str, float | str]) -> str:
     """Facts on one line: `loss 5.1, std 0.04`."""
     return ", ".join(f"{name} {shown(value)}" for name, value in facts.items())
+
+
+def amount(n: int, unit: str) -> str:
+    """How many of a unit: `12 files`, and of bytes `1.3 GB`."""
+    if unit != BYTES:
+        return f"{n} {unit}"
+    size = float(n)
+    for prefix in ("", "k", "M", "G"):
+        if size < 999.5:  # which would read as 1e+03
+            return f"{size:.3g} {prefix}B" if prefix else f"{n} bytes"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def rated(speed: float, unit: str) -> str:
+    """How many in a second."""
+    return amount(int(speed), BYTES) if unit == BYTES else f"{speed:.3g}"
 
 
 def shown(value: object) -> str:

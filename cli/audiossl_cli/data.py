@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiossl_cli.console import emit_json, emit_table, progress
+from audiossl_cli.data_fetch import fetch
 
 if TYPE_CHECKING:
     from audiossl.data.check import CheckReport
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 TOLD = 5
 """Of a long list, so many are printed; `--json` prints all."""
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check data sets; list and show their manifests.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, fetch and check data sets.")
+app.command()(fetch)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

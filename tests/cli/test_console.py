@@ -7,7 +7,7 @@ import re
 import pytest
 
 from audiossl_cli import console
-from audiossl_cli.console import Bar, Lines, duration, emit_json, emit_table, progress, say
+from audiossl_cli.console import Bar, Lines, amount, duration, emit_json, emit_table, progress, say
 
 
 @pytest.fixture
@@ -111,3 +111,28 @@ def test_bar_survives_every_order_of_calls(capsys):
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (185, "3:05 min"), (7800, "2:10 h")])
 def test_durations_read_as_people_write_them(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "unit", "text"),
+    [
+        (12, "files", "12 files"),
+        (999, "bytes", "999 bytes"),
+        (1_000, "bytes", "1 kB"),
+        (999_700, "bytes", "1 MB"),
+        (2_428_923_189, "bytes", "2.43 GB"),
+        (35_622_537_482_000, "bytes", "35.6 TB"),
+    ],
+)
+def test_amounts_read_as_people_write_them(n, unit, text):
+    assert amount(n, unit) == text
+
+
+def test_progress_of_bytes_is_told_in_their_multiples(clock, capsys):
+    lines = Lines()
+    lines.start("downloading a.zip", 2_000_000_000, "bytes", done=500_000_000)
+    clock[0] = 10.0
+    lines.advance(100_000_000)
+    assert capsys.readouterr().err == (
+        "downloading a.zip: 2 GB\ndownloading a.zip: 600 MB of 2 GB, 10 MB/s, 2:20 min left\n"
+    )

@@ -1,0 +1,271 @@
+"""From a manifest's name to its files on this disk: download, verify, unpack, count.
+
+Promise: the folder appears when the whole set is there, verified and unpacked, and not before. Archives come into
+`FOLDER-archives` beside it; each is unpacked into the hidden `.FOLDER.fetching`, where a note says that it is whole;
+then all trees become one, which takes the folder's name. Killed at any moment, the same call goes on from there.
+The folder itself keeps `.audiossl-fetch.json`: which remotes it holds, of which addresses and checksums.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from audiossl import files
+from audiossl.data.archive import sync_all, unpack
+from audiossl.data.archive_writer import Limits
+from audiossl.data.check import CheckReport, check
+from audiossl.data.download import Patience, download
+from audiossl.data.fetch_plan import RECORD, Plan, free
+from audiossl.data.manifest import Listing, list_items
+from audiossl.errors import DataError, UsageError, WriteError
+from audiossl.progress import Progress
+
+_LEFT_BEHIND = "__MACOSX"
+
+Note = list[dict[str, Any]]
+"""Of each file of a remote: address, size, checksums, whether these are proved, and how they differ."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a fetch did.
+
+    Attributes:
+        root: the folder to give as `--data`; inside the set's folder where the archive brings one of its own.
+        remotes: those fetched now.
+        notes: what is worth knowing, in sentences.
+        report: what was counted; None where remotes are missing, or where there was nothing to do.
+    """
+
+    root: Path
+    remotes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    report: CheckReport | None = None
+
+
+def fetch(
+    plan: Plan, *, keep_archives: bool = False, patience: Patience | None = None, progress: Progress | None = None
+) -> Fetched:
+    """Do it.
+
+    Args:
+        plan: from `plan_fetch`.
+        keep_archives: leave the archives where they are.
+        patience: how often a cut or silent connection is tried again.
+        progress: told of bytes and files.
+
+    Raises:
+        DataError: a file is not what the manifest says, an archive is unsafe or damaged, or a moving file's content
+            is not what the manifest counts; the folder is as it was.
+        WriteError: too little room; what has come so far is kept.
+    """
+    if not plan.parts:
+        return _complete(plan)
+    left = sum(max(0, (part.size or 0) - _there(part.place)) for part in plan.parts)
+    if left > (room := free(plan.folder)):
+        raise WriteError(
+            f"{plan.folder}: {left:,} bytes are to come and {room:,} are free on its disk; "
+            f"free some space, or choose another place with --to"
+        )
+    with _alone(plan):
+        notes = {name: _bring(plan, name, patience, progress) for name in plan.remotes}
+        fetched = (_add if plan.held else _install)(plan, notes, progress)
+        if not keep_archives:
+            _drop_archives(plan, plan.remotes)
+    shutil.rmtree(plan.staging, ignore_errors=True)
+    return fetched
+
+
+def _bring(plan: Plan, name: str, patience: Patience | None, progress: Progress | None) -> Note:
+    """Download and unpack one remote; its tree is whole when its note is there."""
+    remote, tree = plan.manifest.remotes[name], plan.tree(name)
+    note = tree.with_suffix(".json")
+    if note.is_file():
+        return list(json.loads(note.read_text(encoding="utf-8")))
+    shutil.rmtree(tree, ignore_errors=True)
+    places = [part.place for part in plan.parts if part.remote == name]
+    found = [
+        download(part, place, moving=remote.moving, patience=patience, progress=progress)
+        for part, place in zip(remote.parts, places, strict=True)
+    ]
+    try:
+        if remote.kind == "file":
+            tree.mkdir(parents=True)
+            for place in places:
+                shutil.copyfile(place, tree / place.name)
+        else:
+            unpack(places, tree, limits=Limits.for_items(plan.manifest.expect.items), progress=progress)
+    except DataError as error:
+        if all(one.proved for one in found):
+            raise
+        _drop_archives(plan, [name])  # whatever came, a second try must not find it
+        raise DataError(f"{error}; the download was removed, because no checksum proves it") from error
+    told: Note = [
+        {"url": part.url, "bytes": one.bytes, **one.digests, "proved": one.proved, "differs": one.differs}
+        for part, one in zip(remote.parts, found, strict=True)
+    ]
+    files.write_json(note, told)
+    return told
+
+
+def _install(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> Fetched:
+    """Make one tree of all, count it, and give it the folder's name."""
+    whole = plan.staging / "whole"
+    whole.mkdir(parents=True, exist_ok=True)
+    for name in notes:
+        _move_into(plan.tree(name), whole / plan.manifest.remotes[name].unpack_to)
+    listing, report = _count(plan, whole, progress)
+    doubtful = [name for name, note in notes.items() if not all(part["proved"] for part in note)]
+    if doubtful and (report is None or report.faults):
+        shutil.rmtree(plan.staging, ignore_errors=True)
+        _drop_archives(plan, doubtful)
+        raise DataError(_not_accepted(plan, notes, doubtful, report))
+    base = listing.items.root if listing else whole
+    record = {"name": plan.manifest.name, "version": plan.manifest.version, "remotes": notes}
+    files.write_json(base / RECORD, {**record, "top": base.relative_to(whole).as_posix()})
+    sync_all()
+    if plan.folder.is_dir():  # empty, or it would have been refused
+        plan.folder.rmdir()
+    base.rename(plan.folder)
+    return Fetched(
+        plan.folder, list(notes), _accepted(notes, doubtful), report and replace(report, root=str(plan.folder))
+    )
+
+
+def _add(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> Fetched:
+    """Put more remotes into a folder that holds some; its record names each when all of it is there."""
+    differing = [name for name, note in notes.items() if any(part["differs"] for part in note)]
+    if differing:
+        shutil.rmtree(plan.staging, ignore_errors=True)
+        _drop_archives(plan, differing)
+        raise DataError(_not_accepted(plan, notes, differing, None))
+    record = json.loads((plan.folder / RECORD).read_text(encoding="utf-8"))
+    for name, note in notes.items():
+        tree, top = plan.tree(name), plan.tree(name) / record["top"]
+        _move_into(top if _inner(tree) == top else tree, plan.folder / plan.manifest.remotes[name].unpack_to)
+        record["remotes"][name] = note
+        sync_all()
+        files.write_json(plan.folder / RECORD, record)
+    listing, report = _count(plan, plan.folder, progress)
+    return Fetched(listing.items.root if listing else plan.folder, list(notes), [], report)
+
+
+def _complete(plan: Plan) -> Fetched:
+    """Nothing is to be fetched: whether all that is listed is still there."""
+    shutil.rmtree(plan.staging, ignore_errors=True)
+    listing = _find(plan, plan.folder)
+    if plan.countable and (listing is None or listing.problems):
+        gone = (
+            f"{listing.problems[0]}, {len(listing.problems):,} such faults in all" if listing else "its tables are gone"
+        )
+        raise DataError(f"{plan.folder}: was fetched, but is no longer whole ({gone}); remove it and run again")
+    return Fetched(listing.items.root if listing else plan.folder)
+
+
+def _count(plan: Plan, folder: Path, progress: Progress | None) -> tuple[Listing | None, CheckReport | None]:
+    """The rows of a tree, and the manifest's own check where no remote is missing (raises `DataError`)."""
+    listing = _find(plan, folder)
+    if not plan.countable:
+        return listing, None
+    if listing is None:
+        listing = list_items(plan.source, folder)  # says what keeps it from being the set
+    return listing, check(listing, progress=progress)
+
+
+def _find(plan: Plan, folder: Path) -> Listing | None:
+    """The rows in a tree, or in the one folder that it holds: archives of repositories bring such a one."""
+    inside: Path | None = folder
+    while inside is not None:
+        try:
+            return list_items(plan.source, inside)
+        except DataError:
+            inside = _inner(inside)
+    return None
+
+
+def _inner(folder: Path) -> Path | None:
+    """The only folder in a folder."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != _LEFT_BEHIND]
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else None
+
+
+def _move_into(source: Path, target: Path) -> None:
+    """Move a file or tree to where others may be; what an earlier call has moved is no longer in `source`."""
+    if not source.exists():
+        return
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+    elif source.is_dir() and target.is_dir():
+        for entry in sorted(source.iterdir()):
+            _move_into(entry, target / entry.name)
+        source.rmdir()
+    elif source.is_file() and target.is_file() and filecmp.cmp(source, target, shallow=False):
+        source.unlink()
+    else:
+        raise DataError(
+            f"{target.name}: two archives of this set hold it, with different content; nothing was installed"
+        )
+
+
+def _accepted(notes: dict[str, Note], doubtful: list[str]) -> list[str]:
+    return [
+        f"{name}: {'; '.join(_differences(notes[name])) or 'the manifest has no checksum'}; "
+        f"accepted, because everything that the manifest counts is there"
+        for name in doubtful
+    ]
+
+
+def _not_accepted(plan: Plan, notes: dict[str, Note], doubtful: list[str], report: CheckReport | None) -> str:
+    if report is None:
+        why = "and only a whole set can be counted; fetch it whole, into a new folder"
+    else:
+        why = f"and what came is not what the manifest counts ({report.faults[0]}); nothing was kept"
+    differences = [text for name in doubtful for text in _differences(notes[name])]
+    return f"{plan.manifest.name}: {'; '.join(differences) or 'no checksum proves the download'}, {why}"
+
+
+def _differences(note: Note) -> list[str]:
+    return [text for part in note for text in part["differs"]]
+
+
+def _drop_archives(plan: Plan, names: Iterable[str]) -> None:
+    for part in plan.parts:
+        if part.remote in names:
+            part.place.unlink(missing_ok=True)
+    with suppress(OSError):  # other archives are in it
+        plan.archives.rmdir()
+
+
+def _there(place: Path) -> int:
+    """Bytes of a download that are on this disk already."""
+    for path in (place, place.with_name(f"{place.name}.part")):
+        if path.is_file():
+            return path.stat().st_size
+    return 0
+
+
+@contextmanager
+def _alone(plan: Plan) -> Iterator[None]:
+    """One fetch at a time works for a folder."""
+    try:
+        plan.staging.mkdir(parents=True, exist_ok=True)
+        with FileLock(plan.staging / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise UsageError(f"{plan.folder}: another `audiossl data fetch` is at work there; wait for it") from error
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            raise
+        raise WriteError(
+            f"{plan.folder}: cannot be written ({error.strerror or error}); choose another --to"
+        ) from error

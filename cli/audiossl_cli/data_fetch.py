@@ -1,0 +1,135 @@
+"""`audiossl data fetch`: licence and size first, then download, verify, unpack, count."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audiossl_cli.console import amount, emit, emit_json, progress, say
+
+if TYPE_CHECKING:
+    from audiossl.data.fetch import Fetched
+    from audiossl.data.fetch_plan import Plan
+
+_COMMERCIAL = {
+    "yes": "commercial use is allowed",
+    "no": "commercial use is NOT allowed",
+    "restricted": "commercial use is restricted",
+    "unknown": "nobody has said whether commercial use is allowed; find out before you use it so",
+}
+
+
+def fetch(
+    source: Annotated[str, typer.Argument(help="A shipped manifest's name, or a manifest file.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder for the data set.")],
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="REMOTE", help="Only this remote of the manifest; repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep what was downloaded, in FOLDER-archives beside it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and leave.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Download a data set, verify its checksums, unpack it safely, and count what is there.
+
+    Shows the licence and the size first, and asks. The folder appears when all of the set is in it; the same command
+    continues after an interruption, and does nothing where the set is there already.
+
+    Example: audiossl data fetch esc50 --to ESC-50
+    """
+    from audiossl.data.fetch import fetch as fetch_planned
+    from audiossl.data.fetch_plan import plan_fetch
+    from audiossl.errors import DataError, UsageError
+
+    plan = plan_fetch(source, to, only or ())
+    if plan.parts:
+        _tell(plan)
+    if dry_run:
+        if as_json:
+            emit_json({**_facts(plan), "fetched": False})
+        return
+    if plan.parts and not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("there is no terminal to ask on; read the licence above, and run again with --yes")
+        if not typer.confirm("Fetch it?", err=True):
+            raise typer.Exit(1)
+    fetched = fetch_planned(plan, keep_archives=keep_archives, progress=progress())
+    if as_json:
+        emit_json({**_facts(plan), "fetched": True, **_outcome(fetched)})
+    else:
+        _report(plan, fetched)
+    if fetched.report and (faults := fetched.report.faults):
+        raise DataError(
+            f"{faults[0]}\n{plan.manifest.name}: every checksum is right and the files are in {fetched.root}, "
+            f"but {len(faults):,} things are not as the manifest says; `audiossl data check` lists them"
+        )
+
+
+def _tell(plan: Plan) -> None:
+    """What it is, whose, how large, where to."""
+    manifest = plan.manifest
+    say(manifest.title or manifest.name)
+    say(f"licence: {manifest.license.dataset}; {_COMMERCIAL[manifest.license.commercial]}")
+    if manifest.license.notes:
+        say(f"         {manifest.license.notes}")
+    if manifest.homepage:
+        say(f"from:    {manifest.homepage}")
+    if manifest.availability == "partial":
+        say("note:    only a part of this set can be fetched; the rest is for you to bring")
+    for name in plan.remotes:
+        sizes = [part.size for part in plan.parts if part.remote == name]
+        known = amount(sum(size or 0 for size in sizes), "bytes")
+        more = "" if None not in sizes else " or more" if any(sizes) else " (no server tells)"
+        say(f"fetch:   {name}, {len(sizes)} file{'s' * (len(sizes) > 1)}, {known}{more}")
+    if plan.missing:
+        say(f"not now: {', '.join(plan.missing)}")
+    say(f"in all:  {plan.bytes:,} bytes to download and then to unpack; {amount(plan.free_bytes, 'bytes')} are free")
+    say(f"to:      {plan.folder}")
+    if 2 * plan.bytes > plan.free_bytes:
+        say("warning: archives and what they hold may together need more room than there is")
+
+
+def _report(plan: Plan, fetched: Fetched) -> None:
+    for note in fetched.notes:
+        say(f"note: {note}")
+    name = plan.source
+    if not fetched.remotes:
+        emit(f"{plan.manifest.name} is in {fetched.root} already; nothing was fetched")
+    elif fetched.report:
+        emit(
+            f"{plan.manifest.name} is in {fetched.root}: {fetched.report.items:,} items, {fetched.report.files:,} files"
+        )
+    else:
+        emit(f"{', '.join(fetched.remotes)} of {plan.manifest.name} is in {fetched.root}")
+    if plan.missing:
+        say(f"missing still: {', '.join(plan.missing)}; `audiossl data fetch {name} --to {plan.folder}` brings them")
+    else:
+        emit(f"use it with: --on {name} --data {fetched.root}")
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": plan.manifest.name,
+        "version": plan.manifest.version,
+        "licence": plan.manifest.license.model_dump(mode="json"),
+        "folder": str(plan.folder),
+        "remotes": plan.remotes,
+        "missing": plan.missing,
+        "files": [{"remote": part.remote, "name": part.place.name, "bytes": part.size} for part in plan.parts],
+        "bytes": plan.bytes,
+        "free_bytes": plan.free_bytes,
+    }
+
+
+def _outcome(fetched: Fetched) -> dict[str, Any]:
+    counted = fetched.report and {
+        "items": fetched.report.items,
+        "files": fetched.report.files,
+        "faults": fetched.report.faults,
+    }
+    return {"data": str(fetched.root), "notes": fetched.notes, "counted": counted}
