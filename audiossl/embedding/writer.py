@@ -165,8 +165,8 @@ def refuse_others(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> 
 
 
 def _described(item: Item) -> tuple[object, ...]:
-    """What the store keeps of an item: all but its text, which is for training."""
-    return item[:-1]
+    """What the store keeps of an item: all but its text and events, which are for training and evaluation."""
+    return item[: Item._fields.index("text")]
 
 
 def _met(done: Embedded) -> tuple[object, ...]:
