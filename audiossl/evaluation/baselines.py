@@ -1,23 +1,25 @@
-"""What stands beside every score: untrained twins of the encoder, log-mel statistics, guessing.
+"""What stands beside every score: untrained twins of the encoder, plain statistics of the sound, guessing.
 
 A learned embedding is worth its gain over these. Six pooled statistics of a log-mel spectrogram reach 85 % on ESC-10,
 and so do random weights in a good architecture.
 
-Letters: N items, F mel bands, T frames.
+Letters: N items, F mel bands or cepstral coefficients, T frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from audiossl.audio.decode import decode
-from audiossl.audio.frontend import FrontEnd, build_frontend
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Items
@@ -27,9 +29,15 @@ from audiossl.evaluation.scores import Kind
 from audiossl.evaluation.source import Features
 from audiossl.evaluation.task import Task
 from audiossl.progress import Progress
-from audiossl.recipe.frontends import LogMelConfig
 
-STATISTICS_NAME = "log-mel statistics"
+RATE = 22_050
+"""Hz, of the plain statistics."""
+PLAIN: dict[str, dict[str, int]] = {
+    "log-mel statistics": {"n_mels": 64, "n_fft": 1024, "hop_length": 512},
+    "MFCC statistics": {"n_mels": 128, "n_fft": 2048, "hop_length": 512, "n_mfcc": 20},
+}
+"""Settings of librosa. With its floor of 80 dB under the loudest point they reach 84.8 and 82.8 % on ESC-10, without
+it 2 and 1 points less."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,16 @@ class Baseline:
 
 
 def baselines(bundles: list[Bundle], seeds: Sequence[int]) -> list[Baseline]:
-    """The untrained twins of every distinct architecture, and the log-mel statistics."""
+    """The untrained twins of every distinct architecture, and plain statistics of the sounds."""
     twins: dict[str, list[int]] = {}
     for number, bundle in enumerate(bundles):
         twins.setdefault(repr(_architecture(bundle)), []).append(number)
     found = [_untrained(bundles[models[0]], models, seed) for models in twins.values() for seed in seeds]
-    config = LogMelConfig()
-    key = {"statistics": 6, "frontend": config.model_dump(mode="json")}
-    return [*found, Baseline("statistics", STATISTICS_NAME, [], None, key, plain=logmel_statistics)]
+    plain = Plain()
+    for name, settings in PLAIN.items():
+        key = {"statistics": 6, "rate": RATE, "settings": settings, "librosa": version("librosa")}
+        found.append(Baseline("statistics", name, [], None, key, plain=partial(plain.features, name)))
+    return found
 
 
 def _architecture(bundle: Bundle) -> dict[str, Any]:
@@ -74,36 +84,55 @@ def _untrained(bundle: Bundle, models: list[int], seed: int) -> Baseline:
     )
 
 
-def logmel_statistics(items: Items, progress: Progress) -> Features:
-    """Mean, deviation, least, greatest, median, and deviation of the difference over time of each of 64 log-mel bands.
+@dataclass
+class Plain:
+    """Six statistics over time of each band of plain spectrograms; every sound is decoded once for all of them."""
 
-    Returns:
-        (N, 384) float32, in the order of `items`.
+    _known: dict[str, Features] = field(default_factory=dict)
 
-    Raises:
-        DataError: a file cannot be read.
-    """
-    frontend = build_frontend(LogMelConfig())
+    def features(self, name: str, items: Items, progress: Progress) -> Features:
+        """Those of one entry of `PLAIN`, (N, 6 F) float32, in the order of `items`, which are always the same.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        if not self._known:
+            self._known = plain_statistics(items, progress)
+        return self._known[name]
+
+
+def plain_statistics(items: Items, progress: Progress) -> dict[str, Features]:
+    """For each entry of `PLAIN` (N, 6 F) float32, in the order of `items` (raises `DataError` at a bad file)."""
     rows = list(zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True))
-    features = []
-    progress.start(STATISTICS_NAME, len(rows), "clips")
+    found: list[list[Features]] = []
+    progress.start("plain statistics", len(rows), "clips")
     try:
         with ThreadPoolExecutor(cores()) as pool:
-            for one in pool.map(lambda row: _statistics(frontend, *row), rows):
-                features.append(one)
+            for one in pool.map(lambda row: _statistics(*row), rows):
+                found.append(one)
                 progress.advance()
     except AudioError as error:
         raise DataError(f"{error}; mend or remove the file, or leave it out with --skip-failed") from error
     finally:
         progress.close()
-    return np.stack(features)
+    return {name: np.stack(values) for name, values in zip(PLAIN, zip(*found, strict=True), strict=True)}
 
 
-def _statistics(frontend: FrontEnd, path: Any, start_s: float | None, end_s: float | None) -> Features:
+def _statistics(path: Path, start_s: float | None, end_s: float | None) -> list[Features]:
     start_s = start_s or 0.0
     duration_s = None if end_s is None else end_s - start_s
-    sound = decode(path, frontend.config.sample_rate, start_s=start_s, duration_s=duration_s)
-    return six_statistics(frontend(torch.from_numpy(frontend.prepare(sound.samples))[None])[0, 0].numpy())
+    samples = decode(path, RATE, start_s=start_s, duration_s=duration_s).samples
+    return [six_statistics(spectrogram(samples, **settings)) for settings in PLAIN.values()]
+
+
+def spectrogram(samples: Features, *, n_mels: int, n_fft: int, hop_length: int, n_mfcc: int | None = None) -> Features:
+    """Log-mel (F, T) in dB, no more than 80 under its loudest point, or its cepstral coefficients, by librosa."""
+    import librosa
+
+    samples = np.pad(samples, (0, max(0, n_fft - len(samples))))
+    power = librosa.feature.melspectrogram(y=samples, sr=RATE, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels)
+    decibels: Features = librosa.power_to_db(power)
+    return decibels if n_mfcc is None else librosa.feature.mfcc(S=decibels, n_mfcc=n_mfcc)
 
 
 def six_statistics(x_FT: Features) -> Features:

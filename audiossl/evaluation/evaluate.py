@@ -1,4 +1,4 @@
-"""`evaluate`: pretrained encoders, their untrained twins and plain features, on the same folds, in one report."""
+"""`evaluate`: pretrained encoders, their untrained twins and plain statistics, on the same folds, in one report."""
 
 from __future__ import annotations
 
@@ -8,61 +8,52 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.load import load_bundle
 from audiossl.data.items import Items
 from audiossl.data.manifest import load_items
+from audiossl.data.splits import target_of
 from audiossl.embedding.features import readable_features
 from audiossl.errors import DataError, UsageError
-from audiossl.evaluation import cache, metrics
-from audiossl.evaluation.baselines import Baseline, baselines, floors
+from audiossl.evaluation import cache, honesty
+from audiossl.evaluation.baselines import baselines, floors
+from audiossl.evaluation.choice import Wanted, choose, fitting
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.options import EvaluateOptions
 from audiossl.evaluation.outcome import metric_of
-from audiossl.evaluation.probes import run_task, task_of
-from audiossl.evaluation.protocol import Protocol, load_protocol
+from audiossl.evaluation.probes import task_of
+from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.report import Extras, write_report
-from audiossl.evaluation.scores import DataFacts, EvaluationReport, Health, ModelFacts, Row, Score
+from audiossl.evaluation.rows import Scorer, baseline_row, model_row
+from audiossl.evaluation.scores import DataFacts, EvaluationReport, ModelFacts
 from audiossl.evaluation.source import Features, Source
-from audiossl.evaluation.task import Task
+from audiossl.evaluation.task import Ints, Task
 from audiossl.evaluation.zero_shot import check_texts
+from audiossl.modality import modality_of
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems
-from audiossl.training.monitors import effective_rank, scaled_std
 from audiossl.version import __version__
 
 Model: TypeAlias = str | Path | Bundle
 
-HEALTH_ITEMS = 2000
-"""At most this many items enter the measures of health, which cost the square or cube of them."""
 TOLD = 10
 """Failed files that a message names."""
 
 
-class _Scorer(NamedTuple):
-    """The protocols, each with its rounds, and which folds were asked for."""
+class Subjects(NamedTuple):
+    """The encoders, loaded once, under the names they were given."""
 
-    protocols: list[Protocol]
-    tasks: list[Task]
-    fingerprint: str
-    folds: list[str]
-    threads: int | None
+    names: list[str]
+    bundles: list[Bundle]
 
-    def offered(self, source: Source) -> _Scorer:
-        """Only the protocols that can score `source`."""
-        pairs = zip(self.protocols, self.tasks, strict=True)
-        kept = [(protocol, task) for protocol, task in pairs if source.offers(protocol)]
-        return self._replace(protocols=[protocol for protocol, _ in kept], tasks=[task for _, task in kept])
 
-    def score(self, source: Source) -> dict[str, Score]:
-        """The score under every protocol."""
-        return {
-            protocol.id: run_task(protocol, source.features(protocol, task), task, threads=self.threads)
-            for protocol, task in zip(self.protocols, self.tasks, strict=True)
-        }
+class Where(NamedTuple):
+    """Where things are read and written beside the items."""
+
+    out: Path | None = None
+    run_folder: Path | None = None
 
 
 def evaluate(
@@ -75,7 +66,7 @@ def evaluate(
     progress: Progress | None = None,
     **options: Any,
 ) -> EvaluationReport:
-    """Score encoders on labelled items, beside their untrained twins and log-mel statistics.
+    """Score encoders on labelled items, beside their untrained twins and plain statistics.
 
     Args:
         models: one or several encoder bundles, or their paths.
@@ -88,63 +79,115 @@ def evaluate(
 
     Raises:
         UsageError: no model, an option that cannot be, an unknown protocol, or one twice.
-        DataError: items without labels, files that cannot be read, folds that leak (see `make_task`).
+        DataError: items without labels, files that cannot be read, folds that leak (see `make_task`), a sound on
+            both sides of a split.
         CheckpointError: a model that is not a bundle.
     """
-    said, progress = _options(options), progress or Silent()
-    models = [models] if isinstance(models, str | Path | Bundle) else list(models)
-    if not models:
-        raise UsageError("there is no model to evaluate; give the path of an encoder bundle")
-    chosen = _protocols(said.protocols)
-    items = on if isinstance(on, Items) else _items(on, data, said)
-    tasks = _tasks(chosen, items, said)  # labels, folds and texts are looked at before hours of embedding
-    bundles = [model if isinstance(model, Bundle) else load_bundle(model) for model in models]
-    names = [_name(model, number) for number, model in enumerate(models)]
-    for name, bundle in zip(names, bundles, strict=True):
-        check_texts(name, bundle, items, chosen, tasks)
-    features, items, failed = _embed(bundles, items, said, progress)
-    tasks = _tasks(chosen, items, said)
-    scorer = _Scorer(chosen, tasks, cache.data_fingerprint(items), _folds(said), said.threads)
-    rows = [
-        _row(name, number, Source(items, progress, lambda bundle=bundle: bundle, known=values), scorer)  # type: ignore[misc]
-        for number, (name, bundle, values) in enumerate(zip(names, bundles, features, strict=True))
-    ]
-    if said.baselines:
-        found = [_baseline_row(one, items, scorer, said, progress) for one in baselines(bundles, said.seeds)]
-        rows += [row for row in found if row is not None]
-    report = EvaluationReport(
-        audiossl=__version__,
-        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        data=_data_facts(items, scorer, failed),
-        models=[_model_facts(name, bundle) for name, bundle in zip(names, bundles, strict=True)],
-        protocols={protocol.id: protocol.model_dump(mode="json") for protocol in chosen},
-        metrics={protocol.id: metric_of(protocol, task) for protocol, task in zip(chosen, tasks, strict=True)},
-        rows=rows,
-        gains=gains(rows, chosen, tasks),
-    )
-    if out is not None:
-        folder = None if run_folder is None else Path(run_folder)
-        write_report(report, Path(out), Extras(features=features, run_folder=folder, map=said.map))
-    return report
+    said = spoken(options)
+    wanted, found = choose(said.protocols), subjects(models)
+    items = on if isinstance(on, Items) else items_of(on, data, said)
+    where = Where(None if out is None else Path(out), None if run_folder is None else Path(run_folder))
+    return evaluate_items(found, items, wanted, said, where, progress or Silent())
 
 
-def _options(told: dict[str, Any]) -> EvaluateOptions:
+def spoken(told: dict[str, Any]) -> EvaluateOptions:
+    """The options (raises `UsageError` for those that cannot be)."""
     try:
         return EvaluateOptions(**told)
     except ValidationError as error:
         raise UsageError("\n".join(f"{path}: {what}" for path, what in problems(EvaluateOptions, error))) from error
 
 
-def _items(source: str | Path, data: str | Path | None, said: EvaluateOptions) -> Items:
+def subjects(models: Model | Sequence[Model]) -> Subjects:
+    """Load the encoders (raises `UsageError` without any, `CheckpointError` at one that is no bundle)."""
+    models = [models] if isinstance(models, str | Path | Bundle) else list(models)
+    if not models:
+        raise UsageError("there is no model to evaluate; give the path of an encoder bundle")
+    names = [_name(model, number) for number, model in enumerate(models)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{twice[0]} is given twice; give each model once")
+    return Subjects(names, [model if isinstance(model, Bundle) else load_bundle(model) for model in models])
+
+
+def items_of(source: str | Path, data: str | Path | None, said: EvaluateOptions) -> Items:
+    """What is to be evaluated on (raises `DataError`, see `load_items`)."""
     return load_items(source, None if data is None else Path(data), labels_from_folders=said.labels_from_folders)
 
 
-def _protocols(names: Sequence[str]) -> list[Protocol]:
-    chosen = [load_protocol(name) for name in names]
-    ids = [protocol.id for protocol in chosen]
-    if len(set(ids)) < len(ids):
-        raise UsageError(f"the protocols are {', '.join(ids)}; name each once")
-    return chosen
+def evaluate_items(
+    models: Subjects,
+    items: Items,
+    wanted: Sequence[Wanted],
+    said: EvaluateOptions,
+    where: Where,
+    progress: Progress,
+    *,
+    lenient: bool = False,
+) -> EvaluationReport:
+    """`evaluate` of what was looked up before.
+
+    Args:
+        models: the encoders.
+        items: with labels.
+        wanted: the protocols, see `choose`.
+        said: how it runs.
+        where: the folder of the report, and of the training.
+        progress: told about the extraction of every row.
+        lenient: leave out protocols that do not score these labels, as long as one does.
+
+    Raises:
+        UsageError, DataError: see `evaluate`.
+    """
+    chosen = fitting(wanted, target_of(items), items.name, lenient=lenient)
+    tasks = _tasks(chosen, items, said)  # labels, folds, texts and files are looked at before hours of embedding
+    for name, bundle in zip(models.names, models.bundles, strict=True):
+        check_texts(name, bundle, items, chosen, tasks)
+    _duplicates(items, honesty.same_files(items), tasks, said)
+    with honesty.untouched(models.bundles):
+        features, items, failed = _embed(models.bundles, items, said, progress)
+        tasks = _tasks(chosen, items, said)
+        duplicates = _duplicates(items, _same_sounds(models.bundles[0], items, features[0]), tasks, said)
+        scorer = Scorer(chosen, tasks, cache.data_fingerprint(items), _folds(said), said.threads)
+        rows = [
+            model_row(name, number, Source(items, progress, lambda bundle=bundle: bundle, known=values), scorer)  # type: ignore[misc]
+            for number, (name, bundle, values) in enumerate(zip(*models, features, strict=True))
+        ]
+        if said.baselines:
+            found = [baseline_row(one, items, scorer, said, progress) for one in baselines(models.bundles, said.seeds)]
+            rows += [row for row in found if row is not None]
+    report = EvaluationReport(
+        audiossl=__version__,
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        data=_data_facts(items, scorer, failed, duplicates),
+        models=[_model_facts(name, bundle) for name, bundle in zip(*models, strict=True)],
+        protocols={protocol.id: protocol.model_dump(mode="json") for protocol in chosen},
+        metrics={protocol.id: metric_of(protocol, task) for protocol, task in zip(chosen, tasks, strict=True)},
+        rows=rows,
+        gains=gains(rows, chosen, tasks),
+    )
+    if where.out is not None:
+        write_report(report, where.out, Extras(features=features, run_folder=where.run_folder, map=said.map))
+    return report
+
+
+def _duplicates(items: Items, alike: Sequence[Ints], tasks: Sequence[Task], said: EvaluateOptions) -> list[str]:
+    """Refuse sounds on two sides of a split, or tell them where that is allowed."""
+    twice = honesty.across(alike, tasks)
+    if not said.allow_duplicates:
+        honesty.refuse(items, twice)
+    return [one.told(items) for one in twice]
+
+
+def _same_sounds(bundle: Bundle, items: Items, features_ND: Features) -> list[Ints]:
+    decode, rate = modality_of(bundle.recipe).decode, bundle.sample_rate
+
+    def samples(path: Path, start_s: float | None, end_s: float | None) -> bytes:
+        start_s = start_s or 0.0
+        duration_s = None if end_s is None else end_s - start_s
+        content: bytes = decode(path, rate, start_s=start_s, duration_s=duration_s, nonfinite="zero").samples.tobytes()
+        return content
+
+    return honesty.same_sounds(items, features_ND, samples)
 
 
 def _tasks(protocols: Sequence[Protocol], items: Items, said: EvaluateOptions) -> list[Task]:
@@ -178,57 +221,7 @@ def _embed(
     return [result.values[ok] for result in results], items.take(np.flatnonzero(ok).tolist()), failed
 
 
-def _row(name: str, number: int, source: Source, scorer: _Scorer) -> Row:
-    assert source.bundle is not None
-    return Row(
-        kind="pretrained",
-        name=name,
-        models=[number],
-        seed=None,
-        sha256=source.bundle.sha256,
-        dim=source.clips.shape[1],
-        scores=scorer.offered(source).score(source),
-        health=_health(source.clips),
-    )
-
-
-def _baseline_row(
-    one: Baseline, items: Items, scorer: _Scorer, options: EvaluateOptions, progress: Progress
-) -> Row | None:
-    """From the cache where every protocol is there, otherwise measured and kept; None where no protocol can."""
-    source = Source(items, progress, one.encoder, one.plain)
-    scorer = scorer.offered(source)
-    if not scorer.protocols:
-        return None
-    key = {**one.key, "folds": scorer.folds} if scorer.folds else one.key
-    places = [cache.place(key, protocol, scorer.fingerprint) for protocol in scorer.protocols]
-    recalled = [cache.recall(path) for path in places] if options.cache else []
-    entries = [entry for entry in recalled if entry is not None]
-    if len(entries) < len(places):
-        health, dim = _health(source.clips), source.clips.shape[1]
-        entries = [cache.Kept(score=score, health=health, dim=dim) for score in scorer.score(source).values()]
-        if options.cache:
-            for path, entry in zip(places, entries, strict=True):
-                cache.keep(path, entry)
-    return Row(
-        kind=one.kind,
-        name=one.name,
-        models=one.models,
-        seed=one.seed,
-        sha256=None,
-        dim=entries[0].dim,
-        scores={protocol.id: entry.score for protocol, entry in zip(scorer.protocols, entries, strict=True)},
-        health=entries[0].health,
-    )
-
-
-def _health(values: Features) -> Health:
-    some = values[:: max(1, -(-len(values) // HEALTH_ITEMS))]
-    z_ND = torch.from_numpy(some)
-    return Health(rankme=effective_rank(z_ND), deviation=scaled_std(z_ND), uniformity=metrics.uniformity(some))
-
-
-def _data_facts(items: Items, scorer: _Scorer, failed: list[str]) -> DataFacts:
+def _data_facts(items: Items, scorer: Scorer, failed: list[str], duplicates: list[str]) -> DataFacts:
     task = scorer.tasks[0]
     return DataFacts(
         source=items.name,
@@ -245,6 +238,7 @@ def _data_facts(items: Items, scorer: _Scorer, failed: list[str]) -> DataFacts:
         tested=[one.test.tolist() for one in task.rounds],
         floors=floors(task),
         failed=failed,
+        duplicates=duplicates,
     )
 
 

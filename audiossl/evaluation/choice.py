@@ -1,0 +1,70 @@
+"""Which protocols an evaluation runs: named ones, or groups of the shipped ones. Imports neither torch nor NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from audiossl.data.targets import Target
+from audiossl.errors import UsageError
+from audiossl.evaluation.protocol import Protocol, list_protocols, load_protocol
+
+QUICK = ("lr_nested@1", "knn@1")
+GROUPS = {
+    "quick": "a linear probe and nearest neighbours",
+    "full": "every shipped protocol that needs no more than embeddings",
+}
+"""What may be said in the place of a protocol's name. Of a group only those run that score the data's target."""
+TARGETS: dict[Target, str] = {
+    "single": "one label per item",
+    "multi": "several labels per item",
+    "events": "timed events",
+}
+
+
+class Wanted(NamedTuple):
+    """A protocol that was asked for by its own name, or as one of a group."""
+
+    protocol: Protocol
+    by_name: bool
+
+
+def choose(names: Sequence[str]) -> list[Wanted]:
+    """The protocols of names, files and groups, in the order asked for.
+
+    Raises:
+        UsageError: there is no such protocol, or one is named twice.
+        RecipeError: a file does not say a protocol.
+    """
+    named = [load_protocol(name) for name in names if name not in GROUPS]
+    ids = [protocol.id for protocol in named]
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"the protocols are {', '.join(ids)}; name each once")
+    found: dict[str, Wanted] = {}
+    waiting = iter(named)
+    for name in names:
+        for one in _members(name) if name in GROUPS else [next(waiting)]:
+            found.setdefault(one.id, Wanted(one, one.id in ids))
+    return list(found.values())
+
+
+def fitting(wanted: Sequence[Wanted], target: Target, source: str, *, lenient: bool = False) -> list[Protocol]:
+    """Those that score `target`; one asked for by name stays in any case, unless `lenient`, to be refused by name.
+
+    Raises:
+        UsageError: none is left.
+    """
+    kept = [one.protocol for one in wanted if target in one.protocol.metrics or (one.by_name and not lenient)]
+    if not kept:
+        able = [name for name in list_protocols() if target in load_protocol(name).metrics]
+        hint = f"choose {' or '.join(able)}" if able else "no shipped protocol does"
+        asked = ", ".join(one.protocol.id for one in wanted)
+        raise UsageError(f"{source} has {TARGETS[target]}, and none of {asked} scores such; {hint}")
+    return kept
+
+
+def _members(group: str) -> list[Protocol]:
+    if group == "quick":
+        return [load_protocol(name) for name in QUICK]
+    shipped = [load_protocol(name) for name in list_protocols()]
+    return [one for one in shipped if one.features.unit != "sound" and not one.needs_text]
