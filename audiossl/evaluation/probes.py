@@ -1,6 +1,7 @@
 """Run a protocol on features: choose within the training items, fit on them, test once.
 
-Each kind of head has a predictor, which gives every round's scores of the test items.
+Each kind of head has a predictor, which gives every round's scores of the test items; or a measurer, which looks at all
+tested items at once.
 
 Letters: N items, D dimensions, K classes.
 """
@@ -8,20 +9,35 @@ Letters: N items, D dimensions, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from audiossl.data.items import Items
 from audiossl.errors import DataError
+from audiossl.evaluation.budgets import check_budgets, score_budgets
+from audiossl.evaluation.grouping import clustering
+from audiossl.evaluation.gradient import by_gradient
 from audiossl.evaluation.linear import logistic_regression
 from audiossl.evaluation.neighbours import knn
 from audiossl.evaluation.outcome import Floats, Outcome, metric_of, score_of
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
-from audiossl.evaluation.protocol.parts import KnnConfig, LogisticRegressionConfig, ZeroShotConfig
+from audiossl.evaluation.protocol.gradient import LinearConfig, MlpConfig
+from audiossl.evaluation.protocol.parts import (
+    KMeansConfig,
+    KnnConfig,
+    LogisticRegressionConfig,
+    PrototypeConfig,
+    RetrievalConfig,
+    ZeroShotConfig,
+)
+from audiossl.evaluation.prototypes import nearest_prototype
+from audiossl.evaluation.retrieval import retrieval
 from audiossl.evaluation.scores import Score
 from audiossl.evaluation.task import Task, make_task
+from audiossl.evaluation.whole import Measured, score_whole
 from audiossl.evaluation.work import Map, one_fit_per_core
 from audiossl.evaluation.zero_shot import most_similar
 
@@ -34,9 +50,18 @@ other units. Labels of a round's test items may not be looked at.
 
 PREDICTORS: dict[type[HeadConfig], Predictor] = {
     LogisticRegressionConfig: logistic_regression,
+    LinearConfig: by_gradient,
+    MlpConfig: by_gradient,
     KnnConfig: knn,
+    PrototypeConfig: nearest_prototype,
     ZeroShotConfig: most_similar,
 }
+
+
+Measurer = Callable[[Protocol, Any, Task, int], Measured]
+"""(protocol, features of all items, task, seed): the metrics of all tested items."""
+
+MEASURERS: dict[type[HeadConfig], Measurer] = {KMeansConfig: clustering, RetrievalConfig: retrieval}
 
 
 def run(protocol: Protocol, features: Any, items: Items, *, threads: int | None = None) -> Score:
@@ -61,10 +86,11 @@ def task_of(protocol: Protocol, items: Items) -> Task:
 
     Raises:
         DataError: see `make_task`.
-        UsageError: the protocol does not score such labels.
+        UsageError: the protocol does not score such labels, or so few.
     """
     task = make_task(items, when_missing=protocol.folds.when_missing, seed=protocol.seed)
     metric_of(protocol, task)
+    check_budgets(protocol, task)
     return task
 
 
@@ -75,6 +101,10 @@ def run_task(protocol: Protocol, features: Any, task: Task, *, threads: int | No
         features = features.astype(np.float64)
     with one_fit_per_core(threads) as parallel:
         seeds = range(protocol.seed, protocol.seed + protocol.repeats)
+        if measure := MEASURERS.get(type(protocol.head)):
+            return score_whole(protocol, task, list(parallel(partial(measure, protocol, features, task), seeds)))
+        if protocol.labels:
+            return score_budgets(protocol, task, lambda few: predict(protocol, features, few, protocol.seed, parallel))
         return score_of(protocol, task, [predict(protocol, features, task, seed, parallel) for seed in seeds])
 
 

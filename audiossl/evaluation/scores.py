@@ -67,6 +67,8 @@ class Score(Record):
     """The value of each repeat or draw of labels, where there are several."""
     curve: list[Point] = []
     """The value at growing budgets of labels."""
+    notes: list[str] = []
+    """What a reader must know of it, in sentences: budgets left out, items that do not count."""
     predictions: list[int] = []
     """Of the first repeat: for each item of the data, the index of the class predicted when it was tested; -1 where it
     never was. Empty where items have no one class."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import hashlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_shots_are_nested_with_as_many_of_each_class_from_as_many_groups_as_can_
     labels, groups = np.array(rows).T
     truth = one_hot(labels)
     draws = draw_shots(truth, groups, SHOTS, rng.numpy_stream(seed))
-    for smaller, larger in zip(draws, draws[1:], strict=False):
+    for smaller, larger in pairwise(draws):
         assert set(smaller) <= set(larger)
     for shots, kept in zip(SHOTS, draws, strict=True):
         assert sorted(set(kept)) == kept.tolist()
@@ -37,7 +37,7 @@ def test_shots_are_nested_with_as_many_of_each_class_from_as_many_groups_as_can_
             assert len(set(groups[mine])) == min(len(mine), len(set(there)))
             # No group gives a second item while another, not yet exhausted one has given fewer.
             given_by = {g: (groups[mine] == g).sum() for g in set(there)}
-            for g, n in given_by.items():
+            for n in given_by.values():
                 assert all(n <= m + 1 or m == (there == other).sum() for other, m in given_by.items())
 
 
@@ -49,7 +49,7 @@ def test_shares_are_nested_exact_in_size_and_proportion(rows, seed):
     truth, n = one_hot(labels), len(labels)
     sizes = sorted({max(labels) + 1, max(max(labels) + 1, n // 2), n})
     draws = draw_shares(truth, groups, sizes, rng.numpy_stream(seed))
-    for smaller, larger in zip(draws, draws[1:], strict=False):
+    for smaller, larger in pairwise(draws):
         assert set(smaller) <= set(larger)
     for size, kept in zip(sizes, draws, strict=True):
         assert len(kept) == len(set(kept)) == size

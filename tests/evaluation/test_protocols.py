@@ -9,6 +9,11 @@ from audiossl.errors import RecipeError, UsageError
 from audiossl.evaluation.protocol import list_protocols, load_protocol
 
 FROZEN = {
+    "few_shot@1": "3a8ff71235a8f7956e6c78da991333af5d2f5f48e7a7dffb616e23af3c193cfc",
+    "label_fraction@1": "619f080e35b37a8bcc28c08c6a2b9ca6841f2093a148ca60e254e8e699439429",
+    "prototype@1": "6c13ff3e581ee140cfa457e0f9cdf9734c153de1393a8876ec258b09c3d05835",
+    "clustering@1": "857194ca6c3b9c5384a6591145a5ee97fffcd446c9e47f710ec16735604fc6e6",
+    "retrieval@1": "11783345cb5098bd2ea250c0cd50af64a0b592da324c81606418d19ea96f62c2",
     "lr_nested@1": "66690d4c50c617535fb62e29fb582bd968c64f681ba97802311c427a659f13ec",
     "knn@1": "9a8abc3c17b9455930bb3ff1ebb91d6a92aa999b6acd38d736f6641c9a7561de",
     "zero_shot@1": "b34dcad9e88446b3c8103a142fdcd86677fcad79bc6b60f34ba5307f26770810",
