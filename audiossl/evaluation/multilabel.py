@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,8 +110,9 @@ class MultiLabelScores:
     def _label_precisions(self) -> tuple[Floats, Ints]:
         """Of each item the sum of the precisions at its labels, and how many it has (N,)."""
         ranked = Ranking(self.scores, self.truth)
-        sums_N = np.bincount(ranked.row, ranked.precision(np.ones(self.truth.shape[1])), minlength=len(self.truth))
-        return sums_N, self.truth.sum(axis=1)
+        precision_P = ranked.precision(np.ones(self.truth.shape[1]))
+        counts_N: Ints = self.truth.sum(axis=1, dtype=np.int64)
+        return np.bincount(ranked.row, precision_P, minlength=len(self.truth)).astype(np.float64), counts_N
 
     def _weights(self, weights_N: Floats | None) -> Floats:
         return np.ones(len(self.truth)) if weights_N is None else weights_N
@@ -175,9 +177,9 @@ class MultiLabelScores:
         return float(_ratio(weights_N @ sums_N, weights_N @ labels_N))
 
 
-def _ratio(over: Floats, under: Floats) -> Floats:
-    over, under = np.asarray(over, np.float64), np.asarray(under, np.float64)
-    return np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0)
+def _ratio(over: Any, under: Any) -> Floats:
+    ratio: Floats = np.divide(over, under, out=np.full(np.shape(over), np.nan), where=np.asarray(under) > 0)
+    return ratio
 
 
 def _mean(values_K: Floats) -> float:

@@ -67,3 +67,46 @@ def test_not_converging_is_an_error():
     x, labels, _ = blobs()
     with pytest.raises(AudiosslError, match="did not converge in 1 Newton steps"):
         fit_path(x, labels, [1.0], tolerance=1e-6, max_iterations=1)
+
+
+def several(n=90, dim=6, classes=5, seed=0):
+    """Features, and labels of which a class is rare, one common and some heard together."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, dim))
+    logits = x @ rng.normal(size=(dim, classes)) + np.linspace(-4, 2, classes)
+    return x, logits + rng.logistic(size=logits.shape) > 0
+
+
+def test_several_labels_equal_a_binary_fit_of_each():
+    x, truth = several()
+    assert truth.sum(axis=0).min() < 12
+    assert truth.sum(axis=1).max() > 2
+    strengths = [1e-2, 1.0, 10.0]
+    path = fit_path(x, truth, strengths, tolerance=1e-10, max_iterations=200)
+    for head, strength in zip(path, strengths, strict=True):
+        for k, of_class in enumerate(truth.T):
+            other = LogisticRegression(C=strength, solver="newton-cg", tol=1e-10, max_iter=10_000).fit(x, of_class)
+            np.testing.assert_allclose(head.weights[:, k], other.coef_[0], atol=1e-6)
+            assert head.bias[k] == pytest.approx(other.intercept_[0], abs=1e-6)
+
+
+def test_every_binary_solution_is_optimal_though_classes_leave_at_different_steps():
+    x, truth = several(n=300, dim=40, classes=8)
+    for head, strength in zip(
+        fit_path(x, truth, STRENGTHS, tolerance=1e-6, max_iterations=200), STRENGTHS, strict=True
+    ):
+        error = (1 / (1 + np.exp(-(x @ head.weights + head.bias))) - truth) / len(x)
+        gradient = x.T @ error + head.weights / (strength * len(x))
+        # Stopped in principal axes, where no entry is above the tolerance; lengths know of no axes.
+        assert np.linalg.norm(gradient, axis=0).max() <= 1.01e-6 * np.sqrt(40)
+        assert np.abs(error.sum(axis=0)).max() <= 1.01e-6
+
+
+def test_labels_that_no_item_or_every_item_has_are_scored_alike_for_all():
+    x, truth = several(classes=3)
+    wider = np.column_stack([np.zeros(len(x), bool), truth, np.ones(len(x), bool)])
+    (head,) = fit_path(x, wider, [1.0], tolerance=1e-6, max_iterations=200)
+    logits = head.logits(x, 5)
+    assert (logits[:, 0] == -np.inf).all()
+    assert (logits[:, 4] == np.inf).all()
+    assert np.isfinite(logits[:, 1:4]).all()
