@@ -129,16 +129,16 @@ def _install(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> F
         shutil.rmtree(plan.staging, ignore_errors=True)
         _drop_archives(plan, doubtful)
         raise DataError(_not_accepted(plan, notes, doubtful, report))
-    base = listing.items.root if listing else whole
+    root = listing.items.root if listing else whole
+    base = _trimmed(whole, root)
     record = {"name": plan.manifest.name, "version": plan.manifest.version, "remotes": notes}
     files.write_json(base / RECORD, {**record, "top": base.relative_to(whole).as_posix()})
     sync_all()
     if plan.folder.is_dir():  # empty, or it would have been refused
         plan.folder.rmdir()
     base.rename(plan.folder)
-    return Fetched(
-        plan.folder, list(notes), _accepted(notes, doubtful), report and replace(report, root=str(plan.folder))
-    )
+    root = plan.folder / root.relative_to(base)
+    return Fetched(root, list(notes), _accepted(notes, doubtful), report and replace(report, root=str(root)))
 
 
 def _add(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> Fetched:
@@ -164,9 +164,7 @@ def _complete(plan: Plan) -> Fetched:
     shutil.rmtree(plan.staging, ignore_errors=True)
     listing = _find(plan, plan.folder)
     if plan.countable and (listing is None or listing.problems):
-        gone = (
-            f"{listing.problems[0]}, {len(listing.problems):,} such faults in all" if listing else "its tables are gone"
-        )
+        gone = f"{listing.problems[0]}; {len(listing.problems):,} such rows" if listing else "its tables are gone"
         raise DataError(f"{plan.folder}: was fetched, but is no longer whole ({gone}); remove it and run again")
     return Fetched(listing.items.root if listing else plan.folder)
 
@@ -192,6 +190,13 @@ def _find(plan: Plan, folder: Path) -> Listing | None:
     return None
 
 
+def _trimmed(whole: Path, root: Path) -> Path:
+    """The tree without the folders around the set, as long as nothing else is in them."""
+    while whole != root and (inner := _inner(whole)):
+        whole = inner
+    return whole
+
+
 def _inner(folder: Path) -> Path | None:
     """The only folder in a folder."""
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != _LEFT_BEHIND]
@@ -212,9 +217,7 @@ def _move_into(source: Path, target: Path) -> None:
     elif source.is_file() and target.is_file() and filecmp.cmp(source, target, shallow=False):
         source.unlink()
     else:
-        raise DataError(
-            f"{target.name}: two archives of this set hold it, with different content; nothing was installed"
-        )
+        raise DataError(f"{target.name}: is in two archives of this set, with different content; fetch one with --only")
 
 
 def _accepted(notes: dict[str, Note], doubtful: list[str]) -> list[str]:
@@ -264,8 +267,5 @@ def _alone(plan: Plan) -> Iterator[None]:
     except Timeout as error:
         raise UsageError(f"{plan.folder}: another `audiossl data fetch` is at work there; wait for it") from error
     except OSError as error:
-        if isinstance(error, TimeoutError):
-            raise
-        raise WriteError(
-            f"{plan.folder}: cannot be written ({error.strerror or error}); choose another --to"
-        ) from error
+        why = error.strerror or error
+        raise WriteError(f"{plan.folder}: cannot be written ({why}); choose another place with --to") from error

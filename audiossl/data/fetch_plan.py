@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from audiossl.data.download import Patience
-from audiossl.data.manifest import load_manifest
+from audiossl.data.manifest import load_manifest, named_task
 from audiossl.data.manifest_schema import Checksums, Manifest
 from audiossl.data.servers import size_of
 from audiossl.errors import DataError, UsageError
@@ -106,6 +106,7 @@ def plan_fetch(source: str, to: Path, only: Sequence[str] = (), patience: Patien
         DataError: the set is not to be fetched by a program, a file is not there, or the folder holds something else.
         UsageError: `only` names no remote of the manifest.
     """
+    source = str(named_task(source)[0])  # all tasks of a set are of the same files
     manifest = load_manifest(source)
     for name in only:
         if name not in manifest.remotes:
@@ -154,9 +155,7 @@ def _held(folder: Path, manifest: Manifest) -> dict[str, Any]:
 
 
 def _parts(plan: Plan) -> Iterator[Part]:
-    names = Counter(
-        _file_name(part.url).casefold() for remote in plan.manifest.remotes.values() for part in remote.parts
-    )
+    names = Counter(_file_name(part).casefold() for remote in plan.manifest.remotes.values() for part in remote.parts)
     for position, (remote, facts) in enumerate(plan.manifest.remotes.items()):
         for index, part in enumerate(facts.parts):
             name = _file_name(part)
