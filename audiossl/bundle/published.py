@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,18 +106,20 @@ def expected_tensors(recipe: Recipe) -> dict[str, Tensor]:
 
 def check_state_dict(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str) -> None:
     """Raise `CheckpointError` naming the first tensor of `found` that `wanted` does not describe, or the reverse."""
+    fault = next(_faults(found, wanted), None)
+    if fault is not None:
+        raise CheckpointError(f"{what}: tensor {fault}; give the file as it was published")
+
+
+def _faults(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterator[str]:
     for name, tensor in wanted.items():
         if name not in found:
-            raise CheckpointError(f"{what}: tensor {name} is missing")
-        if found[name].shape != tensor.shape:
-            raise CheckpointError(
-                f"{what}: tensor {name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-            )
-        if not torch.isfinite(found[name]).all():
-            raise CheckpointError(f"{what}: tensor {name} holds values that are not finite")
-    for name in found:
-        if name not in wanted:
-            raise CheckpointError(f"{what}: tensor {name} has no place in it")
+            yield f"{name} is missing"
+        elif found[name].shape != tensor.shape:
+            yield f"{name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
+        elif not torch.isfinite(found[name]).all():
+            yield f"{name} holds values that are not finite"
+    yield from (f"{name} has no place in it" for name in found if name not in wanted)
 
 
 def _build(recipe: Recipe) -> Encoder:
