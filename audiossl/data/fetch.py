@@ -24,7 +24,7 @@ from audiossl.data.archive import sync_all, unpack
 from audiossl.data.archive_writer import Limits
 from audiossl.data.check import CheckReport, check
 from audiossl.data.download import Patience, download
-from audiossl.data.fetch_plan import RECORD, Plan, free
+from audiossl.data.fetch_plan import RECORD, Plan, free, parts_of
 from audiossl.data.manifest import Listing, list_items
 from audiossl.errors import DataError, UsageError, WriteError
 from audiossl.progress import Progress
@@ -69,7 +69,7 @@ def fetch(
         WriteError: too little room; what has come so far is kept.
     """
     if not plan.parts:
-        return _complete(plan)
+        return _complete(plan, keep_archives)
     left = sum(max(0, (part.size or 0) - _there(part.place)) for part in plan.parts)
     if left > (room := free(plan.folder)):
         raise WriteError(
@@ -159,8 +159,10 @@ def _add(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> Fetch
     return Fetched(listing.items.root if listing else plan.folder, list(notes), [], report)
 
 
-def _complete(plan: Plan) -> Fetched:
+def _complete(plan: Plan, keep_archives: bool) -> Fetched:
     """Nothing is to be fetched: whether all that is listed is still there."""
+    if plan.staging.exists() and not keep_archives:  # an earlier call was killed while it cleaned up
+        _drop_archives(plan, plan.held)
     shutil.rmtree(plan.staging, ignore_errors=True)
     listing = _find(plan, plan.folder)
     if plan.countable and (listing is None or listing.problems):
@@ -242,7 +244,7 @@ def _differences(note: Note) -> list[str]:
 
 
 def _drop_archives(plan: Plan, names: Iterable[str]) -> None:
-    for part in plan.parts:
+    for part in parts_of(plan):
         if part.remote in names:
             part.place.unlink(missing_ok=True)
     with suppress(OSError):  # other archives are in it

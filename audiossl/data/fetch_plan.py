@@ -117,7 +117,7 @@ def plan_fetch(source: str, to: Path, only: Sequence[str] = (), patience: Patien
     wanted = [name for name in manifest.remotes if name not in held and (not only or name in only)]
     missing = [name for name in manifest.remotes if name not in held and name not in wanted]
     draft = Plan(source, manifest, folder, [], held, missing, 0)
-    parts = [part for part in _parts(draft) if part.remote in wanted]
+    parts = [part for part in parts_of(draft) if part.remote in wanted]
     return replace(draft, parts=_sized(parts, manifest, (patience or Patience()).timeout_s), free_bytes=free(folder))
 
 
@@ -154,7 +154,8 @@ def _held(folder: Path, manifest: Manifest) -> dict[str, Any]:
     return held
 
 
-def _parts(plan: Plan) -> Iterator[Part]:
+def parts_of(plan: Plan) -> Iterator[Part]:
+    """Every file of the manifest, with the size that it tells."""
     names = Counter(_file_name(part).casefold() for remote in plan.manifest.remotes.values() for part in remote.parts)
     for position, (remote, facts) in enumerate(plan.manifest.remotes.items()):
         for index, part in enumerate(facts.parts):

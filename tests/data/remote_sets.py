@@ -66,13 +66,13 @@ def esc_manifest(folder: Path, site: Site, content: bytes, n: int = 8, **remote:
     )
 
 
-def fsd_manifest(folder: Path, site: Site, n: int = 12) -> Path:
+def fsd_manifest(folder: Path, site: Site, n: int = 12, frames: int = 8000, split: str = "64k") -> Path:
     """As FSD50K is: sounds in a split zip, tables in a zip, a document as it is."""
     work = folder / "made"
     (work / "audio").mkdir(parents=True)
     for i in range(n):
-        (work / "audio" / f"{i}.wav").write_bytes(sound(i, 8000))
-    subprocess.run(["zip", "-q", "-r", "-s", "64k", "audio.zip", "audio"], cwd=work, check=True)
+        (work / "audio" / f"{i}.wav").write_bytes(sound(i, frames))
+    subprocess.run(["zip", "-q", "-r", "-s", split, "audio.zip", "audio"], cwd=work, check=True)
     parts = sorted(work.glob("audio.z*"))
     table = "fname,label,split\n" + "".join(f"{i},{LABELS[i % 2]},{('train', 'test')[i % 3 == 0]}\n" for i in range(n))
     served = {path.name: path.read_bytes() for path in parts}
