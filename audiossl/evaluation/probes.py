@@ -17,8 +17,8 @@ import numpy as np
 from audiossl.data.items import Items
 from audiossl.errors import DataError
 from audiossl.evaluation.budgets import check_budgets, score_budgets
-from audiossl.evaluation.grouping import clustering
 from audiossl.evaluation.gradient import by_gradient
+from audiossl.evaluation.grouping import clustering
 from audiossl.evaluation.linear import logistic_regression
 from audiossl.evaluation.neighbours import knn
 from audiossl.evaluation.outcome import Floats, Outcome, metric_of, score_of

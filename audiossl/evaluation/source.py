@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Items
 from audiossl.embedding.features import clip_features
+from audiossl.evaluation.patches import patch_features
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
-from audiossl.evaluation.protocol.parts import ClipFeatures, ZeroShotConfig
+from audiossl.evaluation.protocol.parts import ClipFeatures, PatchFeatures, ZeroShotConfig
 from audiossl.evaluation.task import Task
 from audiossl.evaluation.zero_shot import similarities
 from audiossl.progress import Progress
@@ -70,4 +71,7 @@ class Source:
             return similarities(self.bundle, self.clips, task.classes, head)
         if isinstance(protocol.features, ClipFeatures):
             return self.clips
+        if isinstance(protocol.features, PatchFeatures):
+            assert self.bundle is not None
+            return patch_features(self.bundle, self.items, protocol.features, self.progress)
         raise NotImplementedError(protocol.features.unit)
