@@ -85,6 +85,10 @@ def compose(
     )
 
 
+_TORCH_FILES = (b"PK", b"\x80\x02\x8a\nl\xfc\x9cF")
+"""How files of `torch.save` begin: a zip archive, or a pickled magic number in versions before 1.6."""
+
+
 def read_metadata(content: bytes, path: object) -> Metadata:
     """The metadata of a bundle file's bytes.
 
@@ -92,8 +96,11 @@ def read_metadata(content: bytes, path: object) -> Metadata:
         CheckpointError: the bytes are cut, are something else, or come from a newer audiossl.
     """
     size = int.from_bytes(content[:8], "little")
-    if content[:2] == b"PK":
-        raise CheckpointError(f"{path}: is a PyTorch checkpoint, not a bundle; give the encoder bundle of the run")
+    if content.startswith(_TORCH_FILES):
+        raise CheckpointError(
+            f"{path}: is a PyTorch checkpoint, not a bundle; give the encoder bundle of the run, or make one of published "
+            f"weights with `audiossl import`"
+        )
     if len(content) < 8 or not 2 <= size <= min(_MAX_HEADER, len(content) - 8):
         raise CheckpointError(f"{path}: is not a bundle, or is cut: its header says {size:,} of {len(content):,} bytes")
     try:

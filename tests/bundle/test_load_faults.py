@@ -84,6 +84,8 @@ def test_a_torch_checkpoint_is_named_as_such_and_never_unpickled(tmp_path):
         archive.writestr("data.pkl", b"cos\nsystem\n(S'touch %s'\ntR." % bytes(tmp_path / "ran"))
     assert "PyTorch checkpoint" in refused(path, path.read_bytes())
     assert not (tmp_path / "ran").exists()
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    assert "PyTorch checkpoint" in refused(path, path.read_bytes())
 
 
 def test_a_safetensors_file_that_is_no_bundle(tmp_path):
