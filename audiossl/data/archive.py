@@ -64,11 +64,10 @@ def unpack(
     """
     temporary = folder.with_name(f".{folder.name}.unpacking")
     progress = progress or Silent()
-    progress.start(f"unpacking {parts[0].name}", None, "bytes")
     try:
         _new_folder(temporary)
         with Joined(parts) as joined:
-            writer = Writer(temporary, limits or Limits(), joined.size, progress.advance)
+            writer = Writer(temporary, limits or Limits(), joined.size, f"unpacking {parts[0].name}", progress)
             _unpack_any(joined, writer)
         writer.finish()
         sync_all()

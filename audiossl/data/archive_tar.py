@@ -42,6 +42,7 @@ def unpack_tar(stream: BinaryIO, writer: Writer) -> None:
     """Write all members (raises `Refused`, or what the decompressor raises for damage)."""
     watched = _Watched(stream)
     watched.left = _MAX_HEADER_BYTES
+    writer.begin(None)
     try:
         with tarfile.open(fileobj=cast(BinaryIO, watched), mode="r|", bufsize=_BLOCK * 512) as archive:
             while member := archive.next():

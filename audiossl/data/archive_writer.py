@@ -12,10 +12,11 @@ import posixpath
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+from audiossl.progress import Progress
 
 CHUNK_BYTES = 1 << 20
 
@@ -58,18 +59,23 @@ class Writer:
         folder: where to.
         limits: what is too much.
         packed_bytes: size of the archive.
-        advance: told the bytes of each piece that was written.
+        title: of the work.
+        progress: told the bytes of each piece that was written.
     """
 
-    def __init__(self, folder: Path, limits: Limits, packed_bytes: int, advance: Callable[[int], object]) -> None:
+    def __init__(self, folder: Path, limits: Limits, packed_bytes: int, title: str, progress: Progress) -> None:
         self.files = self.bytes = 0
         self.limits = limits
-        self.root, self._advance = folder, advance
+        self.root, self._title, self._progress = folder, title, progress
         self._max_bytes = limits.max_bytes(packed_bytes)
         self._packed = packed_bytes
         self._entries = 0
         self._kinds: dict[str, tuple[str, Literal["file", "folder"]]] = {}
         self._links: list[tuple[str, str]] = []
+
+    def begin(self, total_bytes: int | None) -> None:
+        """Say how much is to come, where the archive tells that before its members."""
+        self._progress.start(self._title, total_bytes, "bytes")
 
     def check_total(self, declared_bytes: int) -> None:
         """Refuse an archive that says itself that it holds too much (`OSError` where it is too much for the disk)."""
@@ -129,7 +135,7 @@ class Writer:
                 f"unpacks to more than {self._max_bytes:,} bytes from {self._packed:,}, which no data set does "
                 f"(stopped in {name!r})"
             )
-        self._advance(n)
+        self._progress.advance(n)
 
     def _place(self, name: str, kind: Literal["file", "folder"]) -> Path:
         """Where a member goes."""

@@ -20,7 +20,9 @@ def unpack_zip(joined: Joined, writer: Writer) -> None:
     joined.seek(0)
     with zipfile.ZipFile(cast(BinaryIO, io.BufferedReader(joined, 1 << 18))) as archive:
         members = archive.infolist()
-        writer.check_total(sum(member.file_size for member in members))
+        total = sum(member.file_size for member in members)
+        writer.check_total(total)
+        writer.begin(total)
         for member in members:
             _unpack_member(archive, member, writer)
 

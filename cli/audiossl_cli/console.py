@@ -127,7 +127,7 @@ class Lines:
         self._title, self._total, self._unit = title, total, unit
         self._first, self._done, self._facts = done, done, ""
         self._began = self._printed = time.monotonic()
-        say(f"{title}: {unit if total is None else amount(total, unit)}")
+        say(title if total is None else f"{title}: {amount(total, unit)}")
 
     def advance(self, n: int = 1, **facts: float | str) -> None:
         """Print a line when the last one is old enough."""

@@ -57,6 +57,7 @@ def fetch(
         if not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; read the licence above, and run again with --yes")
         if not typer.confirm("Fetch it?", err=True):
+            say("nothing was fetched")
             raise typer.Exit(1)
     fetched = fetch_planned(plan, keep_archives=keep_archives, progress=progress())
     if as_json:
