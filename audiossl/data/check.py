@@ -152,7 +152,7 @@ def check(listing: Listing, *, verify: bool = False, progress: Progress | None =
         texts=_texts(items),
         events=_counted(event.label for row in items.events() for event in row),
         gaps=list(_gaps(items)),
-        differing=list(_differing(listing)),
+        differing=list(differing(listing)),
     )
 
 
@@ -264,7 +264,7 @@ def _gaps(items: Items) -> Iterator[str]:
             yield str(error)
 
 
-def _differing(listing: Listing) -> Iterator[str]:
+def differing(listing: Listing) -> Iterator[str]:
     """Expected and counted otherwise; rows whose files may be absent count too."""
     expect, both = listing.expect, (listing.items, listing.left_out)
     counted = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,15 +58,15 @@ class Members:
             path = root / name
             if not path.is_file() and beside is not None:
                 path = beside / name
-            for number, line in _lines(path):
+            for number, line in islice(_lines(path), int(field.header), None):
                 where = f"{path.name} line {number}"
                 try:
                     key = part_of(line.split("\t")[0].strip(), field.part)
                 except RowFault as fault:
                     raise DataError(f"{where}: {fault}") from fault
-                if key in self._entries:
-                    raise DataError(f"{where}: `{key}` is listed twice, first in {self._entries[key].where}")
-                self._entries[key] = Entry(value, where)
+                first = self._entries.setdefault(key, Entry(value, where))
+                if first.value != value:
+                    raise DataError(f"{where}: `{key}` is also in {first.where}; one of the two lists is wrong")
         self._left = set(self._entries)
 
     def of(self, values: dict[str, str]) -> str | None:

@@ -224,8 +224,9 @@ def _rows(
 
 def _of_table(path: Path, source: CsvSource) -> Iterator[Record]:
     needed = columns_of(source)
-    if source.columns and (unknown := sorted(needed - set(source.columns))):
-        raise DataError(f"{path.name}: the manifest names no column {unknown[0]}; it has {', '.join(source.columns)}")
+    for layout in _layouts(source.columns):
+        if unknown := sorted(needed - set(layout)):
+            raise DataError(f"{path.name}: the manifest names no column {unknown[0]}; it has {', '.join(layout)}")
     yield from read_csv(
         path, source.delimiter, needed, columns=source.columns, comment=source.comment, trim=source.trim
     )

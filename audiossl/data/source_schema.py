@@ -74,6 +74,8 @@ class Lists(Config):
     """How the record is called in the lists."""
     part: PartOf | None = None
     """Which part of a line is compared, where it is not the whole."""
+    header: bool = False
+    """The first line of each file names columns."""
     otherwise: str | None = None
     """The value of records that no list names; they are left out where this is not said."""
     leave_out: RelativePath | None = None
@@ -188,8 +190,8 @@ class CsvSource(TableSource):
 
     kind: Literal["csv"] = Field(alias="from")
     delimiter: Literal[",", ";", "\t", " "] = ","
-    columns: list[str] | None = None
-    """Where the file has no header."""
+    columns: list[str] | list[list[str]] | None = None
+    """Where the file has no header; of several the one with as many columns as the line."""
     comment: str | None = None
     """Lines that begin so are left out."""
     trim: bool = False

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from audiossl import files
 from audiossl.data.manifest import load_items, load_manifest, shipped_manifests
+from audiossl.data.manifest_schema import Manifest
 from audiossl.data.splits import official_splits
 from audiossl.errors import DataError, UsageError
+from audiossl.evaluation.metric_names import READINGS
+from audiossl.recipe.yaml import read_yaml
 from tests.data.made import sounds, table
 
 ESC50 = ["filename,fold,target,category,esc10,src_file,take"]
@@ -113,14 +117,64 @@ def test_synth_is_made_once_into_the_cache_or_the_given_folder(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("name", shipped_manifests())
-def test_every_shipped_manifest_is_valid_and_says_where_its_figures_come_from(name: str):
+def test_every_shipped_manifest_says_who_may_use_it_and_where_its_figures_come_from(name: str):
     manifest = load_manifest(name)
     assert manifest.name == name
-    assert {"items", "classes"} <= {figure for one in manifest.confirmed for figure in one.figures}
     assert manifest.title
     assert manifest.license.dataset
+    assert manifest.license.commercial != "unknown" or manifest.license.notes
+    assert manifest.homepage or name == "synth"
+    assert manifest.citation or name == "synth"
+    assert manifest.confirmed
+    sources = {figure for one in manifest.confirmed for figure in one.figures}
+    for figure in expected_figures(manifest):
+        parts = figure.split(".")
+        named = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+        assert named & sources, f"nobody is named for {figure}"
+    if any(part.md5 or part.sha256 or part.bytes for remote in manifest.remotes.values() for part in remote.parts):
+        assert any(figure.split(".")[0] == "remotes" for figure in sources)
+
+
+def expected_figures(manifest: Manifest) -> list[str]:
+    """`items`, `splits.test`, `tasks.esc10.expect.items`, ..."""
+    told = [("", manifest.expect)]
+    told += [(f"tasks.{name}.expect.", task.expect) for name, task in manifest.tasks.items() if task.expect]
+    figures = []
+    for where, expect in told:
+        for figure, value in expect.model_dump(exclude_none=True, exclude_defaults=True).items():
+            figures += [f"{where}{figure}.{part}" for part in value] if isinstance(value, dict) else [where + figure]
+    return figures
+
+
+@pytest.mark.parametrize("name", shipped_manifests())
+def test_every_task_scores_by_known_metrics_of_its_target(name: str):
+    of_target = {
+        "single": {"accuracy", "macro_accuracy"},
+        "multi": {"map_macro", "map_micro", "auc_macro", "dprime_macro", "lwlrap"},
+        "events": {"onset_f1", "segment_f1", "segment_error_rate"},
+    }
+    assert set().union(*of_target.values()) <= set(READINGS)
+    manifest = load_manifest(name)
     assert manifest.tasks
-    assert all(part.md5 or part.sha256 for remote in manifest.remotes.values() for part in remote.parts)
+    for task in manifest.tasks.values():
+        assert {task.metrics.primary, *task.metrics.others} <= of_target[task.target]
+        assert {*(task.protocol.train or ()), *task.protocol.valid} <= set(manifest.splits)
+        assert set(task.protocol.test) <= set(manifest.splits) or task.protocol.by != "split"
+
+
+@pytest.mark.shared
+def test_every_confirmed_address_and_checksum_is_in_a_manifest(shared: Path):
+    known = read_yaml(shared / "reference" / "datasets_remotes.yaml", error=DataError).value
+    text = "".join(path.read_text(encoding="utf-8") for path in files.shipped("data_manifests").glob("*.yaml"))
+    elsewhere = {"tau2019_urban_scenes_eval"}  # its labels are not public
+    for name, one in known.items():
+        for remote in () if name in elsewhere else one.get("remotes", ()):
+            sums = [str(remote[key]) for key in ("md5", "sha256", "bytes") if key in remote]
+            wanted = [*sums, *([] if sums else [remote["url"]])]
+            if "wabrlrb10k_test" not in remote["url"]:  # nor are these
+                assert [one for one in wanted if one not in text] == [], remote["url"]
+    placeholder = "2f4e7e194ccbd3de86e997af8f2a0405"
+    assert placeholder not in text
 
 
 GOOD = """schema: audiossl/manifest@1
