@@ -43,7 +43,7 @@ class Fetched:
         root: the folder to give as `--data`; inside the set's folder where the archive brings one of its own.
         remotes: those fetched now.
         notes: what is worth knowing, in sentences.
-        report: what was counted; None where remotes are missing, or where there was nothing to do.
+        report: what was counted; None where a part of the set is missing, or where there was nothing to do.
     """
 
     root: Path
@@ -124,11 +124,11 @@ def _install(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> F
     for name in notes:
         _move_into(plan.tree(name), whole / plan.manifest.remotes[name].unpack_to)
     listing, report = _count(plan, whole, progress)
-    doubtful = [name for name, note in notes.items() if not all(part["proved"] for part in note)]
-    if doubtful and (report is None or report.faults):
+    unproved = [name for name, note in notes.items() if not all(part["proved"] for part in note)]
+    if (report is None and _differing(notes)) or (report and report.faults and unproved):
         shutil.rmtree(plan.staging, ignore_errors=True)
-        _drop_archives(plan, doubtful)
-        raise DataError(_not_accepted(plan, notes, doubtful, report))
+        _drop_archives(plan, unproved)
+        raise DataError(_not_accepted(plan, notes, report))
     root = listing.items.root if listing else whole
     base = _trimmed(whole, root)
     record = {"name": plan.manifest.name, "version": plan.manifest.version, "remotes": notes}
@@ -138,16 +138,15 @@ def _install(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> F
         plan.folder.rmdir()
     base.rename(plan.folder)
     root = plan.folder / root.relative_to(base)
-    return Fetched(root, list(notes), _accepted(notes, doubtful), report and replace(report, root=str(root)))
+    return Fetched(root, list(notes), _accepted(notes, report), report and replace(report, root=str(root)))
 
 
 def _add(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> Fetched:
     """Put more remotes into a folder that holds some; its record names each when all of it is there."""
-    differing = [name for name, note in notes.items() if any(part["differs"] for part in note)]
-    if differing:
+    if differing := _differing(notes):
         shutil.rmtree(plan.staging, ignore_errors=True)
         _drop_archives(plan, differing)
-        raise DataError(_not_accepted(plan, notes, differing, None))
+        raise DataError(_not_accepted(plan, notes, None))
     record = json.loads((plan.folder / RECORD).read_text(encoding="utf-8"))
     for name, note in notes.items():
         tree, top = plan.tree(name), plan.tree(name) / record["top"]
@@ -156,7 +155,7 @@ def _add(plan: Plan, notes: dict[str, Note], progress: Progress | None) -> Fetch
         sync_all()
         files.write_json(plan.folder / RECORD, record)
     listing, report = _count(plan, plan.folder, progress)
-    return Fetched(listing.items.root if listing else plan.folder, list(notes), [], report)
+    return Fetched(listing.items.root if listing else plan.folder, list(notes), _accepted(notes, report), report)
 
 
 def _complete(plan: Plan, keep_archives: bool) -> Fetched:
@@ -172,10 +171,14 @@ def _complete(plan: Plan, keep_archives: bool) -> Fetched:
 
 
 def _count(plan: Plan, folder: Path, progress: Progress | None) -> tuple[Listing | None, CheckReport | None]:
-    """The rows of a tree, and the manifest's own check where no remote is missing (raises `DataError`)."""
+    """The rows of a tree, and the manifest's own check (raises `DataError` where it is not the set).
+
+    Where remotes are missing, what is there may be all that is needed: it is counted, and told when it is whole.
+    """
     listing = _find(plan, folder)
     if not plan.countable:
-        return listing, None
+        report = check(listing, progress=progress) if listing and not listing.problems else None
+        return listing, report if report and not report.faults else None
     if listing is None:
         listing = list_items(plan.source, folder)  # says what keeps it from being the set
     return listing, check(listing, progress=progress)
@@ -222,21 +225,26 @@ def _move_into(source: Path, target: Path) -> None:
         raise DataError(f"{target.name}: is in two archives of this set, with different content; fetch one with --only")
 
 
-def _accepted(notes: dict[str, Note], doubtful: list[str]) -> list[str]:
+def _accepted(notes: dict[str, Note], report: CheckReport | None) -> list[str]:
+    why = "accepted, because everything that the manifest counts is there" if report else "nothing proves what came"
     return [
-        f"{name}: {'; '.join(_differences(notes[name])) or 'the manifest has no checksum'}; "
-        f"accepted, because everything that the manifest counts is there"
-        for name in doubtful
+        f"{name}: {'; '.join(_differences(note)) or 'the manifest gives no checksum'}; {why}"
+        for name, note in notes.items()
+        if not all(part["proved"] for part in note)
     ]
 
 
-def _not_accepted(plan: Plan, notes: dict[str, Note], doubtful: list[str], report: CheckReport | None) -> str:
+def _not_accepted(plan: Plan, notes: dict[str, Note], report: CheckReport | None) -> str:
     if report is None:
         why = "and only a whole set can be counted; fetch it whole, into a new folder"
     else:
         why = f"and what came is not what the manifest counts ({report.faults[0]}); nothing was kept"
-    differences = [text for name in doubtful for text in _differences(notes[name])]
+    differences = [text for note in notes.values() for text in _differences(note)]
     return f"{plan.manifest.name}: {'; '.join(differences) or 'no checksum proves the download'}, {why}"
+
+
+def _differing(notes: dict[str, Note]) -> list[str]:
+    return [name for name, note in notes.items() if _differences(note)]
 
 
 def _differences(note: Note) -> list[str]:

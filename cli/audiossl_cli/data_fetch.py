@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,18 +82,28 @@ def _tell(plan: Plan) -> None:
     if manifest.homepage:
         say(f"from:    {manifest.homepage}")
     if manifest.availability == "partial":
-        say("note:    only a part of this set can be fetched; the rest is for you to bring")
+        say("part:    only a part of this set can be fetched; the rest is for you to bring")
+    if manifest.notes:
+        say(f"notes:   {manifest.notes.strip()}")
     for name in plan.remotes:
         sizes = [part.size for part in plan.parts if part.remote == name]
-        known = amount(sum(size or 0 for size in sizes), "bytes")
-        more = "" if None not in sizes else " or more" if any(sizes) else " (no server tells)"
-        say(f"fetch:   {name}, {len(sizes)} file{'s' * (len(sizes) > 1)}, {known}{more}")
+        say(f"fetch:   {name}, {len(sizes)} file{'s' * (len(sizes) > 1)}, {_size(sizes)}")
     if plan.missing:
         say(f"not now: {', '.join(plan.missing)}")
-    say(f"in all:  {plan.bytes:,} bytes to download and then to unpack; {amount(plan.free_bytes, 'bytes')} are free")
+    exact = f" ({plan.bytes:,} bytes)" if plan.bytes else ""
+    say(f"in all:  {_size([part.size for part in plan.parts])}{exact} to download, and more when unpacked")
+    say(f"free:    {amount(plan.free_bytes, 'bytes')}")
     say(f"to:      {plan.folder}")
     if 2 * plan.bytes > plan.free_bytes:
         say("warning: archives and what they hold may together need more room than there is")
+
+
+def _size(sizes: Sequence[int | None]) -> str:
+    """Of several files together, as far as it is known."""
+    known = amount(sum(size or 0 for size in sizes), "bytes")
+    if None not in sizes:
+        return known
+    return f"{known} and more of unknown size" if any(sizes) else "of unknown size"
 
 
 def _report(plan: Plan, fetched: Fetched) -> None:
@@ -108,9 +119,11 @@ def _report(plan: Plan, fetched: Fetched) -> None:
     else:
         emit(f"{', '.join(fetched.remotes)} of {plan.manifest.name} is in {fetched.root}")
     if plan.missing:
-        say(f"missing still: {', '.join(plan.missing)}; `audiossl data fetch {name} --to {plan.folder}` brings them")
-    else:
+        say(f"not fetched: {', '.join(plan.missing)}; `audiossl data fetch {name} --to {plan.folder}` brings them")
+    if fetched.report or not (plan.missing or plan.parts):
         emit(f"use it with: --on {name} --data {fetched.root}")
+    elif plan.manifest.availability == "partial":
+        emit(f"bring the rest there, then use it with: --on {name} --data {fetched.root}")
 
 
 def _facts(plan: Plan) -> dict[str, Any]:

@@ -141,6 +141,36 @@ def test_a_part_of_a_set_first_and_the_rest_later(site, tmp_path, out):
     assert names(out) == ["set"]
 
 
+def test_one_of_several_remotes_may_be_all_that_is_needed(site, tmp_path, out):
+    said = json.loads(esc_manifest(tmp_path, site, zipped(esc_like())).read_text())
+    large = {"parts": [{"url": f"{site.address}/gone.zip"}]}
+    manifest = write(tmp_path / "tiny.yaml", **{**said, "remotes": {**said["remotes"], "large": large}})
+    assert get(manifest, out / "set", only=["archive"]).report.items == 8
+
+
+def test_lists_without_a_checksum_of_a_set_that_is_partly_the_users_own(site, tmp_path, out):
+    site.files["/lists/eval.csv"] = b"fname,label\nmissing,dog\n"
+    remotes = {"lists": {"kind": "file", "parts": [{"url": f"{site.address}/lists/eval.csv"}]}}
+    items = [{"from": "csv", "file": "eval.csv", "path": "{fname}.wav", "labels": {"column": "label"}}]
+    manifest = write(tmp_path / "m.yaml", name="m", availability="partial", remotes=remotes, items=items)
+    fetched = get(manifest, out / "set")
+    assert fetched.notes == ["lists: the manifest gives no checksum; nothing proves what came"]
+    assert fetched.report is None
+    assert names(out / "set") == [RECORD, "eval.csv"]
+    assert get(manifest, out / "set").remotes == []
+
+
+def test_a_moving_part_that_cannot_be_counted_is_not_accepted(site, tmp_path, out):
+    site.files["/lists/eval.csv"] = b"fname,label\n"
+    part = {"url": f"{site.address}/lists/eval.csv", "md5": "0" * 32}
+    remotes = {"lists": {"kind": "file", "moving": True, "parts": [part]}}
+    items = [{"from": "csv", "file": "eval.csv", "path": "{fname}.wav"}]
+    manifest = write(tmp_path / "m.yaml", name="m", availability="partial", remotes=remotes, items=items)
+    with pytest.raises(DataError, match=r"md5 is .*only a whole set can be counted"):
+        get(manifest, out / "set")
+    assert names(out) == []
+
+
 def test_an_unknown_remote_is_told(site, tmp_path, out):
     manifest = esc_manifest(tmp_path, site, zipped(esc_like()))
     with pytest.raises(UsageError, match="tiny has no remote sound; it has archive"):
@@ -204,7 +234,7 @@ def test_a_download_that_no_checksum_proves_is_removed_when_it_is_no_archive(sit
     site.files["/archive/master.zip"] = zipped(esc_like())
     fetched = get(manifest, out / "set")
     assert fetched.notes == [
-        "archive: the manifest has no checksum; accepted, because everything that the manifest counts is there"
+        "archive: the manifest gives no checksum; accepted, because everything that the manifest counts is there"
     ]
 
 
