@@ -1,4 +1,4 @@
-"""What stands beside every score: untrained twins of the encoder, plain statistics of the sound, guessing.
+"""What stands beside every score: untrained twins of the encoder, plain statistics of the sound.
 
 A learned embedding is worth its gain over these. Six pooled statistics of a log-mel spectrogram reach 85 % on ESC-10,
 and so do random weights in a good architecture.
@@ -27,7 +27,6 @@ from audiossl.devices import cores
 from audiossl.errors import AudioError, DataError
 from audiossl.evaluation.scores import Kind
 from audiossl.evaluation.source import Features
-from audiossl.evaluation.task import Task
 from audiossl.progress import Progress
 
 RATE = 22_050
@@ -143,22 +142,3 @@ def six_statistics(x_FT: Features) -> Features:
     steps = np.diff(x_FT, axis=1) if x_FT.shape[1] > 1 else np.zeros_like(x_FT)
     parts = [x_FT.mean(1), x_FT.std(1), x_FT.min(1), x_FT.max(1), np.median(x_FT, axis=1), steps.std(1)]
     return np.concatenate(parts).astype(np.float32)
-
-
-def floors(task: Task) -> dict[str, dict[str, float]]:
-    """What no embedding is needed for, by name: metric to value, mean over folds.
-
-    `chance` names any class with equal probability; `most frequent class` always says that of the training items.
-    """
-    if task.target != "single":
-        return {}
-    hits = [(task.labels[one.test] == np.bincount(task.labels[one.train]).argmax()).mean() for one in task.rounds]
-    classes = [len(np.unique(task.labels[one.test])) for one in task.rounds]
-    any_class = 1.0 / len(task.classes)
-    return {
-        "most frequent class": {
-            "accuracy": float(np.mean(hits)),
-            "macro_accuracy": float(np.mean(np.divide(1, classes))),
-        },
-        "chance": {"accuracy": any_class, "macro_accuracy": any_class},
-    }

@@ -18,7 +18,8 @@ from audiossl.data.splits import target_of
 from audiossl.embedding.features import readable_features
 from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import cache, honesty
-from audiossl.evaluation.baselines import baselines, floors
+from audiossl.evaluation.baselines import baselines
+from audiossl.evaluation.floors import floors
 from audiossl.evaluation.choice import Wanted, choose, fitting
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.options import EvaluateOptions

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from audiossl.evaluation import metrics
 from audiossl.evaluation.outcome import PER_ITEM, bootstrap
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.scores import Gain, Row
@@ -30,6 +31,9 @@ def _gain(row: Row, twins: Sequence[Row], protocol: Protocol, task: Task) -> Gai
     if score.metric in PER_ITEM and score.right:
         twins_right_N = np.mean([twin.scores[protocol.id].right for twin in twins], axis=0)
         interval = bootstrap(protocol, task, np.array(score.right) - twins_right_N, score.metric)
+    elif score.draws:
+        differences_R = np.array(score.draws) - np.mean([twin.scores[protocol.id].draws for twin in twins], axis=0)
+        interval = metrics.interval(differences_R, protocol.interval.level)
     return Gain(
         model=row.models[0],
         protocol=protocol.id,

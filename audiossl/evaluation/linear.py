@@ -1,5 +1,7 @@
 """Logistic regression as a probe: its C chosen within the training items of each round, or said in advance.
 
+Multinomial for one label per item, one class against the rest for several.
+
 Letters: N items, D dimensions, K classes.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from audiossl.evaluation.logistic import LinearClassifier, fit_path
+from audiossl.evaluation.multilabel import MultiLabelScores
 from audiossl.evaluation.outcome import Floats, Ints, Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.parts import FixedConfig, NestedConfig, NewtonConfig
@@ -31,8 +34,9 @@ def logistic_regression(protocol: Protocol, x_ND: Doubles, task: Task, seed: int
 
 
 def strengths(protocol: Protocol, x_ND: Doubles, task: Task, parallel: Map = map) -> list[float]:
-    """For each round its C: the fixed one, or that which gets most held-out items right; among equals the smallest.
+    """For each round its C: the fixed one, or that which does best on held-out items; among equals the smallest.
 
+    Best is to get most of them right; of several labels per item, the greatest mAP, meant over the held-out parts.
     Leaving out fold i for the test and j for choosing trains on the same items as leaving out j and i, so each such
     set is fitted once.
     """
@@ -48,18 +52,22 @@ def strengths(protocol: Protocol, x_ND: Doubles, task: Task, parallel: Map = map
             fit_on[train.tobytes()] = train
             users[train.tobytes()].append((number, held_out))
 
-    def hits(key: bytes) -> list[tuple[int, list[int]]]:
+    def merits(key: bytes) -> list[tuple[int, list[float]]]:
         path = _fit(protocol, candidates, x_ND, task, fit_on[key])
-        return [
-            (number, [int((at_one(held).argmax(axis=1) == task.labels[held]).sum()) for at_one in path])
-            for number, held in users[key]
-        ]
+        return [(number, [merit(task, held, at_one(held)) for at_one in path]) for number, held in users[key]]
 
-    counts = np.zeros((len(task.rounds), len(candidates)), np.int64)
-    for results in parallel(hits, fit_on):
+    totals = np.zeros((len(task.rounds), len(candidates)))
+    for results in parallel(merits, fit_on):
         for number, row in results:
-            counts[number] += row
-    return [candidates[best] for best in counts.argmax(axis=1)]
+            totals[number] += row
+    return [candidates[best] for best in totals.argmax(axis=1)]
+
+
+def merit(task: Task, held_out: Ints, scores_nK: Floats) -> float:
+    """How well held-out items are scored: how many are right, or the mAP of several labels (0 without any label)."""
+    if task.target == "single":
+        return float((scores_nK.argmax(axis=1) == task.labels[held_out]).sum())
+    return float(np.nan_to_num(MultiLabelScores(scores_nK, task.truth[held_out]).map_macro()))
 
 
 def _fit(
@@ -69,8 +77,9 @@ def _fit(
     fit = protocol.fit
     assert isinstance(fit, NewtonConfig)
     scale = fit_scaler(protocol, x_ND[train])
+    labels = task.labels if task.target == "single" else task.truth
     path = fit_path(
-        scale(x_ND[train]), task.labels[train], candidates, tolerance=fit.tolerance, max_iterations=fit.max_iterations
+        scale(x_ND[train]), labels[train], candidates, tolerance=fit.tolerance, max_iterations=fit.max_iterations
     )
 
     def scorer(head: LinearClassifier) -> Callable[[Ints], Floats]:

@@ -19,9 +19,9 @@ Bools = NDArray[np.bool_]
 DRAWS_AT_ONCE = 1 << 22
 
 
-def confusion(truth_N: Ints, predicted_N: Ints, n_classes: int) -> Ints:
-    """Counts (K, K): row = true class, column = predicted class."""
-    flat = np.bincount(truth_N * n_classes + predicted_N, minlength=n_classes * n_classes)
+def confusion(truth_N: Ints, predicted_N: Ints, n_classes: int, times_N: Floats | None = None) -> Ints:
+    """Counts (K, K): row = true class, column = predicted class; each item once, or as often as `times_N` says."""
+    flat = np.bincount(truth_N * n_classes + predicted_N, times_N, minlength=n_classes * n_classes)
     return flat.reshape(n_classes, n_classes).astype(np.int64)
 
 

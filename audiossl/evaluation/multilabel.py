@@ -9,7 +9,7 @@ Letters: N items, K classes, R rows, M entries of a row, P positive entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiossl.evaluation.resampling import Metric
+
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Metric = Callable[[Floats | None], float]
-"""A metric as a function of the items' weights (N,): how often each was drawn. None is once each."""
 
 
 class Ranking:

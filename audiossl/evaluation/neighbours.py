@@ -1,4 +1,4 @@
-"""Nearest-neighbour votes.
+"""Nearest-neighbour votes: for one label per item, or shares of the votes for several.
 
 Letters: Q queries, N reference items, D dimensions, K classes.
 """
@@ -17,6 +17,7 @@ from audiossl.evaluation.work import Map
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 QUERIES_AT_ONCE = 1024
 
@@ -25,6 +26,7 @@ def knn(protocol: Protocol, x_ND: Doubles, task: Task, seed: int, parallel: Map)
     """Each round's votes of the nearest training items."""
     head = protocol.head
     assert isinstance(head, KnnConfig)
+    labels = task.labels if task.target == "single" else task.truth
 
     def vote(one: Round) -> Outcome:
         scale = fit_scaler(protocol, x_ND[one.train])
@@ -32,7 +34,7 @@ def knn(protocol: Protocol, x_ND: Doubles, task: Task, seed: int, parallel: Map)
             votes(
                 scale(x_ND[one.test]),
                 scale(x_ND[one.train]),
-                task.labels[one.train],
+                labels[one.train],
                 len(task.classes),
                 k=head.k,
                 temperature=head.temperature,
@@ -51,7 +53,7 @@ def unit_rows(z_ND: Floats) -> Floats:
 def votes(
     query_QD: Floats,
     reference_ND: Floats,
-    labels_N: Ints,
+    labels: Ints | Bools,
     n_classes: int,
     *,
     k: int,
@@ -65,10 +67,13 @@ def votes(
     predicted class is the argmax: among equal votes the smallest label, as in Fonseca et al. 2021. Where fewer than
     `k` items may be used, all of them vote.
 
+    A neighbour of several labels votes for each of them. The votes are then divided by those that could have been:
+    what is ranked is an item against other items, and some have nearer neighbours than others.
+
     Args:
         query_QD: what is to be classified.
         reference_ND: labelled embeddings.
-        labels_N: their labels, 0 to K - 1.
+        labels: their labels (N,), 0 to K - 1, or which of them has which (N, K).
         n_classes: K.
         k: number of neighbours.
         temperature: of the weights; None for a plain majority.
@@ -76,7 +81,7 @@ def votes(
         owner_N: the owner of each reference item; items of a query's own owner are left out.
     """
     reference_ND = unit_rows(reference_ND)
-    one_hot_NK = np.eye(n_classes)[labels_N]
+    one_hot_NK = np.eye(n_classes)[labels] if labels.ndim == 1 else labels.astype(float)
     result_QK = np.zeros((len(query_QD), n_classes))
     k = min(k, len(reference_ND))
     for start in range(0, len(query_QD), QUERIES_AT_ONCE):
@@ -88,4 +93,7 @@ def votes(
         near_Qk = np.take_along_axis(similarity_QN, nearest_Qk, axis=1)
         weight_Qk = np.isfinite(near_Qk).astype(float) if temperature is None else np.exp((near_Qk - 1) / temperature)
         result_QK[part] = np.einsum("qk,qkc->qc", weight_Qk, one_hot_NK[nearest_Qk])
+        if labels.ndim == 2:
+            total_Q1 = weight_Qk.sum(axis=1, keepdims=True)
+            result_QK[part] /= np.where(total_Q1 > 0, total_Q1, 1.0)
     return result_QK

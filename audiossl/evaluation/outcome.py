@@ -12,10 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiossl import rng
-from audiossl.errors import UsageError
+from audiossl.data.items import Event
+from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import metrics
-from audiossl.evaluation.metric_names import Metric
+from audiossl.evaluation.event_metrics import EventScores
+from audiossl.evaluation.metric_names import READINGS
+from audiossl.evaluation.metric_names import Metric as Name
+from audiossl.evaluation.multilabel import MultiLabelScores
 from audiossl.evaluation.protocol import Protocol
+from audiossl.evaluation.resampling import Metric, affordable, resampled
 from audiossl.evaluation.scores import FoldScore, Score
 from audiossl.evaluation.task import Round, Task
 
@@ -33,6 +38,10 @@ class Outcome:
 
     scores: Floats
     chosen: Mapping[str, float] = field(default_factory=dict)
+    events: Sequence[Sequence[Event]] = ()
+    """Of the target `events`: what was found in each item, and when."""
+    notes: Sequence[str] = ()
+    """What a reader of the score must know, in sentences."""
 
     @property
     def predicted(self) -> Ints:
@@ -41,7 +50,7 @@ class Outcome:
         return predicted
 
 
-def metric_of(protocol: Protocol, task: Task) -> Metric:
+def metric_of(protocol: Protocol, task: Task) -> Name:
     """What a score shows: the data set's own metric where the protocol measures it, else the protocol's first.
 
     Raises:
@@ -57,25 +66,46 @@ def metric_of(protocol: Protocol, task: Task) -> Metric:
     return next((name for name in names if name == task.design.metric), names[0])
 
 
-def measure(names: Sequence[Metric], task: Task, one: Round, outcome: Outcome) -> dict[str, float]:
-    """The metrics of one round."""
-    assert task.target == "single"
-    counts_KK = metrics.confusion(task.labels[one.test], outcome.predicted, len(task.classes))
-    known = {"accuracy": metrics.accuracy, "macro_accuracy": metrics.macro_accuracy}
-    return {name: known[name](counts_KK) for name in names}
+def judge(task: Task, one: Round, outcome: Outcome) -> Mapping[str, Metric]:
+    """Every metric of one round, by name."""
+    if task.target == "multi":
+        return MultiLabelScores(outcome.scores, task.truth[one.test]).metrics
+    if task.target == "events":
+        return EventScores([task.events[item] for item in one.test], outcome.events).metrics
+
+    def counts(weights_n: Floats | None) -> Ints:
+        return metrics.confusion(task.labels[one.test], outcome.predicted, len(task.classes), weights_n)
+
+    return {
+        "accuracy": lambda weights_n: metrics.accuracy(counts(weights_n)),
+        "macro_accuracy": lambda weights_n: metrics.macro_accuracy(counts(weights_n)),
+    }
+
+
+def measure(names: Sequence[Name], task: Task, one: Round, outcome: Outcome) -> dict[str, float]:
+    """The metrics of one round.
+
+    Raises:
+        DataError: its test items have nothing that could be found.
+    """
+    return _values(names, task, one, judge(task, one, outcome))
 
 
 def score_of(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Outcome]]) -> Score:
     """The score of one or several repeats, each with an outcome for every round."""
     metric, names = metric_of(protocol, task), protocol.metrics[task.target]
+    judged = [
+        [judge(task, one, outcome) for one, outcome in zip(task.rounds, outcomes, strict=True)] for outcomes in repeats
+    ]
     measured = [
-        [measure(names, task, one, outcome) for one, outcome in zip(task.rounds, outcomes, strict=True)]
-        for outcomes in repeats
+        [_values(names, task, one, known) for one, known in zip(task.rounds, row, strict=True)] for row in judged
     ]
     folds = [_fold(one, [row[k] for row in measured], repeats[0][k]) for k, one in enumerate(task.rounds)]
     values = [float(np.mean([fold[metric] for fold in row])) for row in measured]
     single = task.target == "single"
     right_N = right(task, repeats) if single else np.empty(0)
+    draws_R = np.empty(0) if single else _draws(protocol, task, [[known[metric] for known in row] for row in judged])
+    level = protocol.interval.level
     return Score(
         protocol=protocol.id,
         protocol_hash=protocol.hash,
@@ -84,12 +114,14 @@ def score_of(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Outcome]
         n=sum(fold.n for fold in folds),
         metric=metric,
         value=float(np.mean(values)),
-        interval=bootstrap(protocol, task, right_N, metric) if metric in PER_ITEM else None,
+        interval=bootstrap(protocol, task, right_N, metric) if single else metrics.interval(draws_R, level),
         metrics={name: float(np.mean([fold.metrics[name] for fold in folds])) for name in names},
         folds=folds,
         repeats=values if len(values) > 1 else [],
+        notes=[*_absent(task), *dict.fromkeys(note for row in repeats for outcome in row for note in outcome.notes)],
         predictions=predictions(task, repeats[0]).tolist() if single else [],
         right=right_N.tolist(),
+        draws=draws_R.tolist(),
         test_selected=protocol.test_selected,
     )
 
@@ -126,6 +158,36 @@ def bootstrap(protocol: Protocol, task: Task, values_N: Floats, metric: str = "a
     return metrics.interval(draws, protocol.interval.level)
 
 
+def _values(names: Sequence[Name], task: Task, one: Round, known: Mapping[str, Metric]) -> dict[str, float]:
+    values: dict[str, float] = {name: known[name](None) for name in names}
+    if undefined := [name for name, value in values.items() if np.isnan(value)]:
+        raise DataError(
+            f"{task.name}: no item tested in {one.name} has a label, so there is no {READINGS[undefined[0]].title} to "
+            f"measure; spread the labelled items over the folds"
+        )
+    return values
+
+
 def _fold(one: Round, measured: Sequence[Mapping[str, float]], first: Outcome) -> FoldScore:
     means = {name: float(np.mean([row[name] for row in measured])) for name in measured[0]}
     return FoldScore(name=one.name, n=len(one.test), metrics=means, chosen=dict(first.chosen))
+
+
+def _draws(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Metric]]) -> Floats:
+    """The metric of all rounds, measured on each bootstrap draw of their test items."""
+    entries = len(repeats) * sum(len(one.test) for one in task.rounds) * len(task.classes)
+    return resampled(
+        list(zip(*repeats, strict=True)),
+        [task.groups[one.test] for one in task.rounds],
+        affordable(protocol.interval.draws, entries),
+        rng.numpy_stream(protocol.seed, "bootstrap"),
+    )
+
+
+def _absent(task: Task) -> list[str]:
+    """How many classes no test item has, where items may have several."""
+    if task.target != "multi":
+        return []
+    missing = {one.name: int((~task.truth[one.test].any(axis=0)).sum()) for one in task.rounds}
+    told = ", ".join(f"{count} in {name}" for name, count in missing.items() if count)
+    return [f"of {len(task.classes)} classes no test item has {told}; macro averages leave them out"] if told else []

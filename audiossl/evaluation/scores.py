@@ -75,6 +75,9 @@ class Score(Record):
     right: list[float] = []
     """For each item of the data, the share of repeats or draws in which it was predicted rightly; -1 where it never
     was tested. Empty where items are not right or wrong."""
+    draws: list[float] = []
+    """The value on each bootstrap draw of the test items, where it is no mean over them: encoders on one split have the
+    same draws, so a paired comparison subtracts them."""
     test_selected: bool = False
     """The protocol chose something on the test items: not comparable with honest scores, marked in every table."""
 

@@ -15,9 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiossl.data.items import Design, Event, Items
-from audiossl.data.splits import Split, fitting_folds, group_numbers, listed, made_splits, official_splits
+from audiossl.data.splits import (
+    Split,
+    fitting_folds,
+    group_numbers,
+    label_numbers,
+    listed,
+    made_splits,
+    official_splits,
+    target_of,
+)
 from audiossl.data.targets import Target
 from audiossl.errors import DataError
+from audiossl.evaluation.event_faults import check_events
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -110,9 +120,11 @@ def make_task(items: Items, *, when_missing: int, seed: int) -> Task:
             f"{items.name}: the items have no labels, and an evaluation needs them; add a label column, or "
             f"--labels-from-folders where each class is a folder"
         )
-    target = items.design.target or _target(items)
+    target = target_of(items)
     if target == "single":
         _check_single(items)
+    elif target == "events":
+        check_events(items)
     classes = items.classes
     if len(classes) < 2 and target != "events":
         raise DataError(f"{items.name}: all items are {classes[0]}; an evaluation needs at least two classes")
@@ -126,8 +138,7 @@ def make_task(items: Items, *, when_missing: int, seed: int) -> Task:
             return ((split.train, split.valid),)
         held_out = [other.test for other in splits if other is not split]
         if len(held_out) < 2:
-            keys_N = np.array([labels[0] if labels else -1 for labels in label_lists])[split.train]
-            fold_N = fitting_folds(np.unique(keys_N, return_inverse=True)[1], groups_N[split.train], when_missing, seed)
+            fold_N = fitting_folds(label_numbers(items)[split.train], groups_N[split.train], when_missing, seed)
             held_out = [split.train[fold_N == fold] for fold in range(fold_N.max() + 1)]
         return tuple((np.setdiff1d(split.train, held), held) for held in held_out)
 
@@ -146,12 +157,6 @@ def make_task(items: Items, *, when_missing: int, seed: int) -> Task:
         design=items.design,
         events=tuple(items.events()) if target == "events" else (),
     )
-
-
-def _target(items: Items) -> Target:
-    if any(items.column("events")):
-        return "events"
-    return "multi" if items.multilabel else "single"
 
 
 def _check_single(items: Items) -> None:

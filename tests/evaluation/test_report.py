@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from audiossl.evaluation import figures
-from audiossl.evaluation.baselines import floors
+from audiossl.evaluation.floors import floors
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.probes import run_task, task_of
 from audiossl.evaluation.protocol import load_protocol

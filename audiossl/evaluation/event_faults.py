@@ -1,0 +1,70 @@
+"""What cannot be an event: refused by name before anything is embedded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+from audiossl.audio.decode import probe
+from audiossl.data.items import Event, Items
+from audiossl.devices import cores
+from audiossl.errors import AudioError, DataError
+
+SLACK_S = 0.1
+"""Annotations are rounded, and sounds trimmed: an event may end so much after its sound."""
+TOLD = 5
+
+
+def check_events(items: Items) -> None:
+    """Refuse events that end before they start, lie outside their sound, or overlap another one of the same label.
+
+    A file that cannot be read is no matter here: whoever embeds it will name it.
+
+    Raises:
+        DataError: the first faults, each with the item and the times.
+    """
+    rows = zip(items.column("id"), items.events(), items.column("labels"), _lengths_s(items), strict=True)
+    faults = [
+        f"{name}: {fault}" for name, events, labels, length_s in rows for fault in _faults(events, labels, length_s)
+    ]
+    if faults:
+        more = f"\n... and {len(faults) - TOLD:,} more" if len(faults) > TOLD else ""
+        raise DataError("\n".join(f"{items.name}: {fault}" for fault in faults[:TOLD]) + more)
+
+
+def _faults(events: Sequence[Event], labels: Sequence[str], length_s: float) -> Iterator[str]:
+    for event in events:
+        told = f"{event.label} from {event.onset_s:g} to {event.offset_s:g} s"
+        if event.label not in labels:
+            yield f"the event {told} is not among the item's labels ({', '.join(labels) or 'none'}); add its label"
+        if not (math.isfinite(event.onset_s) and math.isfinite(event.offset_s)):
+            yield f"the event {told} has no time; write its onset and offset in seconds"
+        elif event.offset_s <= event.onset_s:
+            yield f"the event {told} ends before it starts; write an offset after its onset"
+        elif event.onset_s < 0 or event.offset_s > length_s + SLACK_S:
+            yield f"the event {told} lies outside its sound of {length_s:g} s; times count from the item's start"
+    in_order = sorted(events, key=lambda event: (event.label, event.onset_s))
+    for one, other in pairwise(in_order):
+        if one.label == other.label and other.onset_s < one.offset_s:
+            yield (
+                f"two events {one.label} overlap, from {one.onset_s:g} to {one.offset_s:g} s and from "
+                f"{other.onset_s:g} to {other.offset_s:g} s; a label is heard or not, so make them one"
+            )
+
+
+def _lengths_s(items: Items) -> list[float]:
+    """How long each item is; infinity where that cannot be told."""
+    ranges = zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True)
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(lambda row: _length_s(*row), ranges))
+
+
+def _length_s(path: Path, start_s: float | None, end_s: float | None) -> float:
+    try:
+        end_s = probe(path).duration_s if end_s is None else end_s
+    except AudioError:
+        return math.inf
+    return end_s - (start_s or 0.0)
