@@ -98,8 +98,8 @@ def read_metadata(content: bytes, path: object) -> Metadata:
     size = int.from_bytes(content[:8], "little")
     if content.startswith(_TORCH_FILES):
         raise CheckpointError(
-            f"{path}: is a PyTorch checkpoint, not a bundle; give the encoder bundle of the run, or make one of published "
-            f"weights with `audiossl import`"
+            f"{path}: is a PyTorch checkpoint, not a bundle; give the encoder bundle of the run, or make one of "
+            f"published weights with `audiossl import`"
         )
     if len(content) < 8 or not 2 <= size <= min(_MAX_HEADER, len(content) - 8):
         raise CheckpointError(f"{path}: is not a bundle, or is cut: its header says {size:,} of {len(content):,} bytes")
