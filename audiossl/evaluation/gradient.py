@@ -24,7 +24,7 @@ from audiossl.evaluation.grid import points
 from audiossl.evaluation.heads import build_head
 from audiossl.evaluation.inputs import ClipInputs, Inputs, MovingInputs, PatchInputs
 from audiossl.evaluation.metric_names import READINGS
-from audiossl.evaluation.outcome import Floats, Ints, Outcome, measure, metric_of
+from audiossl.evaluation.outcome import Floats, Ints, Outcome, judge, metric_of
 from audiossl.evaluation.patches import MovingPatches, Patches
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.gradient import AdamConfig, EpochChoice, SgdConfig
@@ -88,7 +88,7 @@ def _fit_round(
     judged = replace(one, test=valid)
 
     def value_now() -> float:
-        return sign * measure([metric], task, judged, Outcome(training.probabilities(valid)))[metric]
+        return sign * judge(task, judged, Outcome(training.probabilities(valid)))[metric](None)
 
     epoch, value = _best_epoch(protocol, training, value_now)
     return Fitted(Outcome(training.probabilities(one.test), {**chosen, "epoch": float(epoch)}), value)
