@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class Bundle:
         sha256: of the bundle file, or of what the file would hold.
         about: the rest of the file's metadata: versions, data, training.
         text: of an encoder that learnt from sounds and texts (CLIP); see `embed_text` and `project`.
+        path: where the file was when it was read, absolute; None for one that was never read.
     """
 
     recipe: Recipe
@@ -71,6 +73,7 @@ class Bundle:
     sha256: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
     text: TextSide | None = None
+    path: Path | None = None
 
     def __post_init__(self) -> None:
         for module in (self.frontend, self.encoder, self.text):
@@ -185,6 +188,7 @@ class Bundle:
         """What this encoder is, in plain values, for people and `--json`."""
         return {
             "sha256": self.sha256,
+            "path": None if self.path is None else str(self.path),
             "encoder": self.recipe.encoder.model_dump(mode="json"),
             "embedding_dim": self.embedding_dim,
             "text_dim": None if self.text is None else self.text.dim,

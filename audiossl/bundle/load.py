@@ -45,6 +45,7 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> Bundle:
         text=text,
         sha256=hashlib.sha256(content).hexdigest(),
         about=metadata.model_dump(mode="json", include={"audiossl", "recipe_hash", "versions", "data", "training"}),
+        path=path.absolute(),
     )
     return bundle.to(device)
 
