@@ -15,14 +15,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from audiossl import files
+from audiossl.data import manifest_schema, source_schema
 from audiossl.data.items import Item, Items
 from audiossl.data.manifest_schema import Expect, Manifest
 from audiossl.data.own import own_manifest, own_table, table_header
 from audiossl.data.records import SYNTH_TABLE
-from audiossl.data.source_schema import Choices, CsvSource, Source, SynthSource, TableSource
+from audiossl.data.source_schema import Source, SynthSource, TableSource
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
 from audiossl.errors import DataError, UsageError
+from audiossl.recipe.base import Config
 from audiossl.recipe.yaml import Document, read_yaml
 
 _TOLD = 10
@@ -143,7 +145,9 @@ def _faults(document: Document, error: ValidationError) -> Iterable[str]:
 
 
 def _known_keys() -> list[str]:
-    return [*Manifest.model_fields, "schema", *CsvSource.model_fields, "from", *Choices.model_fields]
+    configs = [one for room in (manifest_schema, source_schema) for one in vars(room).values() if isinstance(one, type)]
+    names = {name for one in configs if issubclass(one, Config) for name in one.model_fields}
+    return sorted(names | {"schema", "from"})
 
 
 def _root(manifest: Manifest, root: Path | None) -> Path:
