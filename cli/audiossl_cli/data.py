@@ -1,4 +1,4 @@
-"""`audiossl data`: check a data set, list and show the manifests that come with audiossl."""
+"""`audiossl data`: the commands, and what `check` prints."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from audiossl_cli.console import emit_json, emit_table, progress
 from audiossl_cli.data_fetch import fetch
+from audiossl_cli.data_show import AsJson, list_, show
 
 if TYPE_CHECKING:
     from audiossl.data.check import CheckReport
@@ -17,16 +18,23 @@ if TYPE_CHECKING:
 TOLD = 5
 """Of a long list, so many are printed; `--json` prints all."""
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, fetch and check data sets.")
-app.command()(fetch)
+MANY = 20
+"""So many classes are counted one by one."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, fetch and check data sets.")
+app.command("list")(list_)
+app.command()(show)
+app.command()(fetch)
 
 
 @app.command()
 def check(
     source: Annotated[
-        str, typer.Argument(help="A shipped manifest's name, a manifest, a CSV, a folder of sounds, or a sound file.")
+        str,
+        typer.Argument(
+            help="A shipped manifest's name (esc50) or one of its tasks (esc50/esc10), a manifest, a CSV, a folder of "
+            "sounds, or a sound file."
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="PATH", help="The folder that holds the manifest's files.")
@@ -63,57 +71,13 @@ def check(
         raise DataError(f"{told}\n{report.name}: {len(faults):,} faults")
 
 
-@app.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """List the manifests that come with audiossl.
-
-    Example: audiossl data list
-    """
-    from audiossl.data.manifest import load_manifest, shipped_manifests
-
-    manifests = [load_manifest(name) for name in shipped_manifests()]
-    if as_json:
-        emit_json(
-            [
-                {"name": one.name, "title": one.title, "items": one.expect.items, "licence": one.license.dataset}
-                for one in manifests
-            ]
-        )
-    else:
-        emit_table(
-            ["name", "items", "classes", "licence", "what"],
-            [[one.name, one.expect.items, one.expect.classes, one.license.dataset, one.title] for one in manifests],
-        )
-
-
-@app.command()
-def show(
-    source: Annotated[str, typer.Argument(help="A shipped manifest's name, or a manifest file.")],
-    as_json: AsJson = False,
-) -> None:
-    """Show what a manifest says: licence, where it comes from, how its rows are made, its tasks and figures.
-
-    Example: audiossl data show esc50
-    """
-    from audiossl.data.manifest import load_manifest
-
-    manifest = load_manifest(source)
-    told = manifest.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    if as_json:
-        emit_json(told)
-        return
-    from audiossl.recipe.yaml import dump_yaml
-    from audiossl_cli.console import emit
-
-    emit(dump_yaml(told).rstrip())
-
-
 def _lines(report: CheckReport) -> list[list[str]]:
     rows = [
         ["items", f"{report.items:,}"],
-        ["readable files", f"{report.files:,}" + ("" if report.verified else " (headers; --verify decodes them)")],
+        ["readable files", _files(report)],
         ["listed but missing", _some(report.missing)],
         ["faulty rows", _some(report.rows)],
+        ["known to be missing", f"{report.left_out:,}"],
         ["there but not listed", _some(report.unlisted)],
         ["unreadable", _some([f"{path}: {cause}" for path, cause in report.unreadable])],
         ["shorter than promised", _some(report.short)],
@@ -128,11 +92,14 @@ def _lines(report: CheckReport) -> list[list[str]]:
         ["sample rates", _counts(report.rates, " Hz")],
         ["channels", _counts(report.channels)],
         ["formats", _counts(report.formats)],
-        ["classes", f"{len(report.classes)}: {_counts(report.classes)}" if report.classes else "no labels"],
+        ["classes", f"{len(report.classes)}: {_classes(report.classes)}" if report.classes else "no labels"],
         ["folds", _counts(report.folds)],
         ["splits", _counts(report.splits)],
-        ["groups", f"{report.groups:,}"],
+        *([part, f"{sum(there.values()):,}: {_classes(there)}"] for part, there in report.by_part.items()),
+        ["groups", f"{report.groups:,}" + (f", {report.crossing:,} in several parts" if report.crossing else "")],
+        ["events", f"{sum(report.events.values()):,}: {_counts(report.events)}" if report.events else "0"],
         ["texts", f"{report.texts:,}"],
+        ["unfair parts", _some(report.gaps)],
         ["against the manifest", _some(report.differing)],
     ]
     return rows
@@ -146,7 +113,21 @@ def _some(lines: Sequence[str]) -> str:
     return "\n".join([f"{len(lines):,}", *lines[:TOLD]]) + more
 
 
+def _files(report: CheckReport) -> str:
+    if not report.formats and report.files:
+        return f"{report.files:,} (there; images are not opened)"
+    return f"{report.files:,}" + ("" if report.verified else " (headers; --verify decodes them)")
+
+
+def _classes(counts: Mapping[str, int]) -> str:
+    """How many rows have each class, or the range where that would be a long list."""
+    if len(counts) <= MANY or len(set(counts.values())) == 1:
+        return _counts(counts)
+    rows = sorted(counts.values())
+    return f"{len(counts)} classes of {rows[0]:,} to {rows[-1]:,}, median {rows[len(rows) // 2]:,}"
+
+
 def _counts(counts: Mapping[str, int] | Mapping[int, int], unit: str = "") -> str:
-    if len(counts) > 20 and len(set(counts.values())) == 1:
+    if len(counts) > MANY and len(set(counts.values())) == 1:
         return f"{next(iter(counts.values())):,} each"
     return ", ".join(f"{value}{unit} ({count:,})" for value, count in counts.items()) or "none"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from audiossl.data.fetch import Fetched
     from audiossl.data.fetch_plan import Plan
 
-_COMMERCIAL = {
+COMMERCIAL = {
     "yes": "commercial use is allowed",
     "no": "commercial use is NOT allowed",
     "restricted": "commercial use is restricted",
@@ -60,7 +60,11 @@ def fetch(
         if not typer.confirm("Fetch it?", err=True):
             say("nothing was fetched")
             raise typer.Exit(1)
-    fetched = fetch_planned(plan, keep_archives=keep_archives, progress=progress())
+    try:
+        fetched = fetch_planned(plan, keep_archives=keep_archives, progress=progress())
+    except KeyboardInterrupt:  # which typer would end without a word
+        say("interrupted; what has come so far is kept, and the same command continues")
+        raise typer.Exit(130) from None
     if as_json:
         emit_json({**_facts(plan), "fetched": True, **_outcome(fetched)})
     else:
@@ -76,7 +80,7 @@ def _tell(plan: Plan) -> None:
     """What it is, whose, how large, where to."""
     manifest = plan.manifest
     say(manifest.title or manifest.name)
-    say(f"licence: {manifest.license.dataset}; {_COMMERCIAL[manifest.license.commercial]}")
+    say(f"licence: {manifest.license.dataset}; {COMMERCIAL[manifest.license.commercial]}")
     if manifest.license.notes:
         say(f"         {manifest.license.notes}")
     if manifest.homepage:
@@ -113,14 +117,14 @@ def _report(plan: Plan, fetched: Fetched) -> None:
     if not fetched.remotes:
         emit(f"{plan.manifest.name} is in {fetched.root} already; nothing was fetched")
     elif fetched.report:
-        emit(
-            f"{plan.manifest.name} is in {fetched.root}: {fetched.report.items:,} items, {fetched.report.files:,} files"
-        )
+        report = fetched.report
+        emit(f"{plan.manifest.name} is in {fetched.root}: {report.items:,} items, {report.files:,} files")
     else:
         emit(f"{', '.join(fetched.remotes)} of {plan.manifest.name} is in {fetched.root}")
     if plan.missing:
         say(f"not fetched: {', '.join(plan.missing)}; `audiossl data fetch {name} --to {plan.folder}` brings them")
-    if fetched.report or not (plan.missing or plan.parts):
+    counted_well = fetched.report is not None and not fetched.report.faults
+    if counted_well or not (plan.missing or plan.parts):
         emit(f"use it with: --on {name} --data {fetched.root}")
     elif plan.manifest.availability == "partial":
         emit(f"bring the rest there, then use it with: --on {name} --data {fetched.root}")

@@ -11,9 +11,10 @@ import soundfile as sf
 from typer.testing import CliRunner, Result
 
 from audiossl.data.check import check
-from audiossl.data.manifest import list_items, shipped_manifests
+from audiossl.data.manifest import list_items, load_manifest, shipped_manifests
 from audiossl.errors import DataError
 from audiossl_cli.data import app
+from tests.data.layouts import LAYOUTS
 
 RATE = 16_000
 
@@ -139,10 +140,45 @@ def test_the_command_prints_json_with_everything(zoo: Path):
 
 
 def test_list_and_show_tell_the_shipped_manifests():
-    assert [one["name"] for one in json.loads(run("list", "--json").stdout)] == shipped_manifests()
-    assert "CC-BY-NC-3.0" in run("list").stdout
+    told = json.loads(run("list", "--json").stdout)
+    assert [one["name"] for one in told] == shipped_manifests()
+    assert {one["availability"] for one in told} == {"full", "partial", "registration", "gated", "local"}
+    table = run("list").stdout
+    assert "CC-BY-NC-3.0" in table
+    assert max(map(len, table.splitlines())) <= 100
     assert json.loads(run("show", "esc50", "--json").stdout)["expect"]["items"] == 2000
-    assert "schema: audiossl/manifest@1" in run("show", "esc50").stdout
+
+
+@pytest.mark.parametrize("name", shipped_manifests())
+def test_show_tells_licence_counts_tasks_sizes_and_who_says_so(name: str):
+    manifest = load_manifest(name)
+    shown = run("show", name).stdout
+    assert manifest.title in shown
+    assert manifest.license.dataset in shown
+    assert manifest.expect.items is None or f"{manifest.expect.items:,}" in shown
+    for one in manifest.confirmed:
+        assert one.by in shown
+    for task in manifest.tasks.values():
+        assert task.metrics.primary in shown
+    for remote in manifest.remotes:
+        assert f"  {remote}  " in shown
+
+
+def test_show_tells_the_size_of_what_is_to_be_downloaded():
+    assert "in all: 27.4 GB" in run("show", "tau2020_mobile_scenes").stdout
+    assert "in all: git clone https://github.com/" in run("show", "fsdd").stdout
+
+
+def test_check_counts_images_without_opening_them_and_events_by_class(tmp_path: Path):
+    LAYOUTS["imagenette"](tmp_path / "images")
+    result = run("check", "imagenette", "--data", tmp_path / "images")
+    assert "8 (there; images are not opened)" in result.stdout
+    assert "split train" in result.stdout
+    assert "items: 13,394 expected, 8 found" in str(result.exception)
+    LAYOUTS["tut2017_sound_events"](tmp_path / "street")
+    told = json.loads(run("check", "tut2017_sound_events/evaluation", "--data", tmp_path / "street", "--json").stdout)
+    assert told["events"] == {"car": 9, "children": 9}
+    assert told["by_part"]["split test"] == {"car": 1, "children": 1}
 
 
 @pytest.mark.shared
