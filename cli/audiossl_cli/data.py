@@ -10,6 +10,7 @@ import typer
 
 from audiossl_cli.console import emit_json, emit_table, progress
 from audiossl_cli.data_fetch import fetch
+from audiossl_cli.data_new import new
 from audiossl_cli.data_show import AsJson, list_, show
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show,
 app.command("list")(list_)
 app.command()(show)
 app.command()(fetch)
+app.command()(new)
 
 
 @app.command()
