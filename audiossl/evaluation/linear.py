@@ -7,8 +7,8 @@ Letters: N items, D dimensions, K classes.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,14 @@ from audiossl.evaluation.protocol.parts import FixedConfig, NestedConfig, Newton
 from audiossl.evaluation.scaling import Doubles, fit_scaler
 from audiossl.evaluation.task import Round, Task
 from audiossl.evaluation.work import Map
+
+
+class InnerFit(NamedTuple):
+    """A fit that rounds choose by."""
+
+    train: Ints
+    users: list[tuple[int, Ints]]
+    """The round's place in the task, and the items that it holds out here."""
 
 
 def logistic_regression(protocol: Protocol, x_ND: Doubles, task: Task, seed: int, parallel: Map) -> list[Outcome]:
@@ -37,30 +45,34 @@ def strengths(protocol: Protocol, x_ND: Doubles, task: Task, parallel: Map = map
     """For each round its C: the fixed one, or that which does best on held-out items; among equals the smallest.
 
     Best is to get most of them right; of several labels per item, the greatest mAP, meant over the held-out parts.
-    Leaving out fold i for the test and j for choosing trains on the same items as leaving out j and i, so each such
-    set is fitted once.
     """
     selection = protocol.selection
     if isinstance(selection, FixedConfig):
         return [selection.strength] * len(task.rounds)
     assert isinstance(selection, NestedConfig)
     candidates = selection.strengths
-    users: dict[bytes, list[tuple[int, Ints]]] = defaultdict(list)
-    fit_on: dict[bytes, Ints] = {}
-    for number, one in enumerate(task.rounds):
-        for train, held_out in one.inner:
-            fit_on[train.tobytes()] = train
-            users[train.tobytes()].append((number, held_out))
 
-    def merits(key: bytes) -> list[tuple[int, list[float]]]:
-        path = _fit(protocol, candidates, x_ND, task, fit_on[key])
-        return [(number, [merit(task, held, at_one(held)) for at_one in path]) for number, held in users[key]]
+    def merits(fit: InnerFit) -> list[tuple[int, list[float]]]:
+        path = _fit(protocol, candidates, x_ND, task, fit.train)
+        return [(number, [merit(task, held, at_one(held)) for at_one in path]) for number, held in fit.users]
 
     totals = np.zeros((len(task.rounds), len(candidates)))
-    for results in parallel(merits, fit_on):
+    for results in parallel(merits, inner_fits(task)):
         for number, row in results:
             totals[number] += row
     return [candidates[best] for best in totals.argmax(axis=1)]
+
+
+def inner_fits(task: Task) -> list[InnerFit]:
+    """What is fitted for choosing, each set of training items once.
+
+    Leaving out fold i for the test and j for choosing trains on the same items as leaving out j and i.
+    """
+    fits: dict[bytes, InnerFit] = {}
+    for number, one in enumerate(task.rounds):
+        for train, held_out in one.inner:
+            fits.setdefault(train.tobytes(), InnerFit(train, [])).users.append((number, held_out))
+    return list(fits.values())
 
 
 def merit(task: Task, held_out: Ints, scores_nK: Floats) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from audiossl.data.items import Items
 from audiossl.errors import DataError
 from audiossl.evaluation.budgets import check_budgets, score_budgets
+from audiossl.evaluation.detection import detect
 from audiossl.evaluation.gradient import by_gradient
 from audiossl.evaluation.grouping import clustering
 from audiossl.evaluation.linear import logistic_regression
@@ -26,6 +27,7 @@ from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
 from audiossl.evaluation.protocol.gradient import LinearConfig, MlpConfig
 from audiossl.evaluation.protocol.parts import (
+    FrameFeatures,
     KMeansConfig,
     KnnConfig,
     LogisticRegressionConfig,
@@ -110,6 +112,8 @@ def run_task(protocol: Protocol, features: Any, task: Task, *, threads: int | No
 
 def predict(protocol: Protocol, features: Any, task: Task, seed: int = 0, parallel: Map = map) -> list[Outcome]:
     """Each round's outcome; labels of a round's test items are never looked at."""
+    if isinstance(protocol.features, FrameFeatures):
+        return detect(protocol, features, task, seed, parallel)
     return PREDICTORS[type(protocol.head)](protocol, features, task, seed, parallel)
 
 

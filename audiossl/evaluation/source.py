@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Items
 from audiossl.embedding.features import clip_features
+from audiossl.embedding.frames import frame_features
+from audiossl.evaluation.frames import Frames
 from audiossl.evaluation.patches import patch_features
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
-from audiossl.evaluation.protocol.parts import ClipFeatures, PatchFeatures, ZeroShotConfig
+from audiossl.evaluation.protocol.parts import ClipFeatures, FrameFeatures, PatchFeatures, ZeroShotConfig
 from audiossl.evaluation.task import Task
 from audiossl.evaluation.zero_shot import similarities
 from audiossl.progress import Progress
@@ -74,4 +76,7 @@ class Source:
         if isinstance(protocol.features, PatchFeatures):
             assert self.bundle is not None
             return patch_features(self.bundle, self.items, protocol.features, self.progress)
+        if isinstance(protocol.features, FrameFeatures):
+            assert self.bundle is not None
+            return Frames.of(frame_features(self.bundle, self.items, protocol.features.hop_s, progress=self.progress))
         raise NotImplementedError(protocol.features.unit)

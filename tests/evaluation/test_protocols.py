@@ -9,6 +9,7 @@ from audiossl.errors import RecipeError, UsageError
 from audiossl.evaluation.protocol import list_protocols, load_protocol
 
 FROZEN = {
+    "events_linear@1": "293eacdf84a6437e0a026ed44309cd70e5570d621bd83c8ceda21fb35221876a",
     "few_shot@1": "3a8ff71235a8f7956e6c78da991333af5d2f5f48e7a7dffb616e23af3c193cfc",
     "label_fraction@1": "619f080e35b37a8bcc28c08c6a2b9ca6841f2093a148ca60e254e8e699439429",
     "prototype@1": "6c13ff3e581ee140cfa457e0f9cdf9734c153de1393a8876ec258b09c3d05835",

@@ -15,7 +15,7 @@ class HeadConfig(Config):
 
     goes_with: ClassVar[Parts]
     """The pairs of fit and selection that can make it."""
-    takes: ClassVar[frozenset[str]] = frozenset(("clip", "frame", "sound"))
+    takes: ClassVar[frozenset[str]] = frozenset(("clip",))
     """The units of features that it can be given."""
     learns: ClassVar[bool] = True
     """Whether it is given labels of training items."""

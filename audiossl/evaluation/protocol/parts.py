@@ -73,6 +73,7 @@ class LogisticRegressionConfig(HeadConfig):
     """
 
     goes_with = frozenset({("newton_cg", "nested"), ("newton_cg", "fixed")})
+    takes = frozenset(("clip", "frame"))
     name: Literal["logistic_regression"] = "logistic_regression"
 
 

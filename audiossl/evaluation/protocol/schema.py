@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from audiossl.data.targets import Target
 from audiossl.evaluation.metric_names import Metric
+from audiossl.evaluation.protocol.detection import DetectionConfig
 from audiossl.evaluation.protocol.gradient import GRID_FIELDS
 from audiossl.evaluation.protocol.parts import (
     Features,
@@ -47,6 +48,8 @@ class Protocol(Config):
     selection: Selection
     aggregation: Literal["softmax_mean", "none"]
     """`softmax_mean`: an item's class probabilities are the mean over those of its patches."""
+    detection: DetectionConfig | None = None
+    """Of features of unit frame: how their scores become events."""
     metrics: dict[Target, list[Metric]] = Field(min_length=1)
     """What is measured for each kind of target that can be scored; the first is shown where the data set names none."""
     folds: FoldsConfig
@@ -83,6 +86,15 @@ class Protocol(Config):
             raise ValueError("features of unit patch go with aggregation softmax_mean, the others with none")
         if isinstance(self.features, PatchFeatures) and self.features.batch_norm == "train" and self.scaler != "none":
             raise ValueError("with batch_norm train embeddings move with the encoder; write scaler none")
+        return self
+
+    @model_validator(mode="after")
+    def _events_fit(self) -> Protocol:
+        frames = self.features.unit == "frame"
+        if frames != (self.detection is not None):
+            raise ValueError("features of unit frame go with detection, the others without")
+        if frames != ("events" in self.metrics) or (frames and len(self.metrics) > 1):
+            raise ValueError("features of unit frame score events, and these alone; the others score none")
         return self
 
     @model_validator(mode="after")
