@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ from audiossl.progress import Progress
 from audiossl.recipe.schema import Recipe
 
 if TYPE_CHECKING:
+    from audiossl.evaluation.comparison import ComparisonReport
     from audiossl.evaluation.scores import EvaluationReport
+    from audiossl.evaluation.sets import SuiteReport
     from audiossl.training.pretrain import PretrainResult
 
 
@@ -130,7 +132,7 @@ def evaluate(
     progress: Progress | None = None,
     **options: Any,
 ) -> EvaluationReport:
-    """Score encoders on labelled sounds, beside the same encoders untrained and log-mel statistics.
+    """Score encoders on labelled sounds, beside the same encoders untrained and plain statistics of the sounds.
 
     Example:
         >>> report = audiossl.evaluate("runs/mine", on="esc50", data="ESC-50/")  # doctest: +SKIP
@@ -156,3 +158,71 @@ def evaluate(
     from audiossl.evaluation.evaluate import evaluate as run
 
     return run(models, on, data=data, out=out, run_folder=run_folder, progress=progress, **options)
+
+
+def evaluate_sets(
+    models: str | Path | Bundle | Sequence[str | Path | Bundle],
+    on: Sequence[str | Path],
+    *,
+    data: Mapping[str, Path] | Path | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> SuiteReport:
+    """`evaluate` on several data sets. A set that fails is listed in `failed`, and costs no other its scores.
+
+    Example:
+        >>> suite = audiossl.evaluate_sets("runs/mine", ["esc50", "esc10"], data=Path("ESC-50/"))  # doctest: +SKIP
+        >>> suite.sets[0].report.rows[0].scores["knn@1"].value  # doctest: +SKIP
+
+    Args:
+        models: one or several encoder bundles, their paths, or runs' folders.
+        on: labelled sounds, each once.
+        data: for each set the folder of its files, or one folder for all.
+        out: write a folder with a report for each set, `index.json` and `index.html`.
+        progress: told about the extraction of every row.
+        options: fields of `EvaluateOptions`.
+
+    Raises:
+        UsageError: no model or set, one twice, an option that cannot be, a protocol that no set goes with.
+        DataError: a set that is not there.
+        CheckpointError: a model that is not a bundle.
+        AudiosslError: of the first set, where all of them failed.
+    """
+    from audiossl.evaluation.suite import evaluate_sets as run
+
+    return run(models, on, data=data, out=out, progress=progress, **options).report
+
+
+def compare(
+    a: str | Path,
+    b: str | Path,
+    *,
+    on: Sequence[str] = (),
+    data: Mapping[str, Path] | Path | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> ComparisonReport:
+    """How much better one embedding is than another on the same test items, and whether that may be chance.
+
+    Example:
+        >>> found = audiossl.compare("runs/a/evaluation", "runs/b/evaluation").comparisons[0]  # doctest: +SKIP
+        >>> found.difference, found.interval, found.p  # doctest: +SKIP
+
+    Args:
+        a: the folder or `report.json` of an evaluation, or `PATH:ROW`; with `on`, an encoder bundle.
+        b: the same.
+        on: labelled sounds to evaluate both encoders on first.
+        data: for each of them the folder of its files, or one folder for all.
+        out: write these evaluations here.
+        progress: told about the extraction.
+        options: fields of `EvaluateOptions`, with `on` only.
+
+    Raises:
+        UsageError: no such row, nothing in common, or options without `on`.
+        DataError: what is named is no evaluation, or they are not on the same split under the same protocol.
+    """
+    from audiossl.evaluation.sides import compare as run
+
+    return run(a, b, on=on, data=data, out=out, progress=progress, **options)

@@ -63,8 +63,12 @@ def fitting(wanted: Sequence[Wanted], target: Target, source: str, *, lenient: b
     return kept
 
 
+def groups_of(protocol: Protocol) -> list[str]:
+    """The groups that a shipped protocol is in."""
+    quick = ["quick"] if protocol.id in QUICK else []
+    return [*quick, "full"] if protocol.features.unit != "sound" and not protocol.needs_text else quick
+
+
 def _members(group: str) -> list[Protocol]:
-    if group == "quick":
-        return [load_protocol(name) for name in QUICK]
-    shipped = [load_protocol(name) for name in list_protocols()]
-    return [one for one in shipped if one.features.unit != "sound" and not one.needs_text]
+    shipped = [load_protocol(name) for name in (QUICK if group == "quick" else list_protocols())]
+    return [one for one in shipped if group in groups_of(one)]

@@ -35,9 +35,14 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: nowra
 th small { display: block; font-weight: 400; }
 tbody tr:last-child td { border-bottom: 0; }
 th.n, td.n { text-align: right; white-space: nowrap; }
+th.over { text-align: center; border-bottom: 2px solid var(--line); color: var(--ink); }
+td.n small { display: block; font-size: .78rem; line-height: 1.2; }
+td.n b { font-weight: 700; }
+td.num { font-size: .84rem; }
+td.none { color: var(--soft); }
 td.small { color: var(--soft); font-size: .84rem; text-align: left; }
 tr.chance td { color: var(--soft); }
-tr td:first-child::before { content: ""; display: inline-block; width: .6em; height: .6em; margin-right: .5em;
+tr[class] td:first-child::before { content: ""; display: inline-block; width: .6em; height: .6em; margin-right: .5em;
                             border-radius: 50%; background: var(--soft); }
 tr.pretrained td:first-child::before { background: var(--blue); }
 tr.untrained td:first-child::before { background: var(--amber); }
@@ -46,7 +51,9 @@ dl { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: .
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 pre { padding: .8rem; overflow-x: auto; background: var(--page); border-radius: 6px; font-size: .82rem; }
 code { font-size: .88em; overflow-wrap: anywhere; }
-summary { cursor: pointer; color: var(--soft); }
+summary { cursor: pointer; color: var(--soft); margin: .5rem 0; }
+details h3 { margin: .8rem 0 .2rem; }
+a { color: var(--blue); }
 .gauge { display: inline-block; width: 90px; height: .55em; margin-right: .6em; border-radius: 4px;
          background: var(--line); overflow: hidden; }
 .gauge i { display: block; height: 100%; background: var(--blue); }

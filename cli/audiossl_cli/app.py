@@ -13,7 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from audiossl.errors import AudiosslError
-from audiossl_cli import data, importing, recipe
+from audiossl_cli import data, embeddings, importing, recipe
+from audiossl_cli.compare import compare
 from audiossl_cli.console import emit, say
 from audiossl_cli.demo import demo
 from audiossl_cli.doctor import doctor
@@ -21,6 +22,8 @@ from audiossl_cli.embed import embed
 from audiossl_cli.evaluate import evaluate
 from audiossl_cli.methods import methods
 from audiossl_cli.pretrain import pretrain
+from audiossl_cli.protocols import protocols
+from audiossl_cli.search import search
 
 DEBUG = "--debug"
 
@@ -32,9 +35,10 @@ app = typer.Typer(
     suggest_commands=True,
     epilog="Words go to stderr, results to stdout. The same command again continues what was interrupted.",
 )
-for command in (pretrain, embed, evaluate, methods, demo, doctor):
+for command in (pretrain, embed, search, evaluate, compare, protocols, methods, demo, doctor):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.add_typer(embeddings.app, name="embeddings")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(importing.app, name="import")
 

@@ -58,9 +58,9 @@ def test_the_digest_sees_every_bit_of_weights_and_buffers(bundle):
 
 
 def test_an_evaluation_that_changes_the_encoder_is_our_fault(bundle, table, monkeypatch):
-    def spoilt(values):
+    def spoilt(*told):
         bundle.encoder.state_dict()[next(iter(bundle.encoder.state_dict()))].mul_(1.0001)
-        return health(values)
+        return health(*told)
 
     health = rows_module.health
     monkeypatch.setattr(rows_module, "health", spoilt)
