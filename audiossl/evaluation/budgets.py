@@ -70,7 +70,7 @@ def check_budgets(protocol: Protocol, task: Task) -> None:
     labels = protocol.labels
     if labels is not None and (why := _undefined(labels, task).get(labels.headline)):
         raise UsageError(
-            f"{protocol.id} shows {labels.headline:.0%} of the labels, but {why}; score few_shot@1 instead"
+            f"{protocol.id} shows its score at {100 * labels.headline:g} %, but {why}; choose few_shot@1 instead"
         )
 
 

@@ -7,23 +7,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import torch
-
 from audiossl.data.items import Items
-from audiossl.evaluation import cache, metrics
+from audiossl.evaluation import cache
 from audiossl.evaluation.baselines import Baseline
+from audiossl.evaluation.geometry import health
 from audiossl.evaluation.options import EvaluateOptions
 from audiossl.evaluation.probes import run_task
 from audiossl.evaluation.protocol import Protocol
-from audiossl.evaluation.scores import Health, Row, Score
-from audiossl.evaluation.source import Features, Source
+from audiossl.evaluation.scores import Row, Score
+from audiossl.evaluation.source import Source
 from audiossl.evaluation.task import Task
 from audiossl.progress import Progress
-from audiossl.training.monitors import effective_rank, scaled_std
-
-HEALTH_ITEMS = 2000
-"""At most this many items enter the measures of health, which cost the square or cube of them."""
 
 
 class Scorer(NamedTuple):
@@ -62,7 +56,7 @@ def model_row(name: str, number: int, source: Source, scorer: Scorer) -> Row:
         sha256=sha256,
         dim=source.clips.shape[1],
         scores=scorer.offered(source).score(source, sha256),
-        health=health(source.clips),
+        health=health(source.clips, scorer.tasks[0]),
     )
 
 
@@ -83,7 +77,7 @@ def baseline_row(
             protocols=[scorer.protocols[number] for number in missing],
             tasks=[scorer.tasks[number] for number in missing],
         )
-        found, dim = health(source.clips), source.clips.shape[1]
+        found, dim = health(source.clips, scorer.tasks[0]), source.clips.shape[1]
         for number, score in zip(missing, left.score(source, cache.digest(one.key)).values(), strict=True):
             entries[number] = entry = cache.Kept(score=score, health=found, dim=dim)
             if options.cache:
@@ -99,10 +93,3 @@ def baseline_row(
         scores={protocol.id: entry.score for protocol, entry in zip(scorer.protocols, kept, strict=True)},
         health=kept[0].health,
     )
-
-
-def health(values_ND: Features) -> Health:
-    """Whether the embeddings use their dimensions."""
-    some = values_ND[:: max(1, -(-len(values_ND) // HEALTH_ITEMS))]
-    z_ND = torch.from_numpy(np.ascontiguousarray(some))
-    return Health(rankme=effective_rank(z_ND), deviation=scaled_std(z_ND), uniformity=metrics.uniformity(some))

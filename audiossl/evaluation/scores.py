@@ -91,6 +91,9 @@ class Health(Record):
     """Mean deviation of the L2-normalised embeddings times sqrt(D): 1 when they fill the sphere, 0 when collapsed."""
     uniformity: float
     """Wang and Isola 2020, on at most 2,000 items: 0 when collapsed, more negative is better."""
+    alignment: float | None
+    """Mean squared distance of two normalised embeddings of one class and different groups: Wang and Isola's, with
+    these for the two views of one example. 0 is best, or collapsed. None where no two items are such a pair."""
 
 
 class Row(Record):
@@ -126,6 +129,8 @@ class Gain(Record):
     gain: float
     interval: tuple[float, float] | None
     """Paired bootstrap over test items in whole groups, within folds."""
+    scratch: str | None = None
+    """The protocol that trained the same architecture from scratch, where `untrained` is its score."""
 
 
 class DataFacts(Record):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import groupby
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -95,8 +95,15 @@ def _configs(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _configs(inner)
 
 
+def _tag(kind: type[BaseModel]) -> str:
+    """The key by which the members of a union are told apart: `name`, or the first that has fixed values."""
+    fixed = (key for key, field in kind.model_fields.items() if get_origin(field.annotation) is Literal)
+    return "name" if "name" in kind.model_fields else next(fixed)
+
+
 def _name(kind: type[BaseModel]) -> str:
-    return str(kind.model_fields["name"].default)
+    field = kind.model_fields[_tag(kind)]
+    return str(get_args(field.annotation)[0] if field.is_required() else field.default)
 
 
 def _problem(path: str, group: list[tuple[Any, Any, Any, ErrorDetails]]) -> Problem:
@@ -107,11 +114,12 @@ def _problem(path: str, group: list[tuple[Any, Any, Any, ErrorDetails]]) -> Prob
             return Problem(path, "unknown key" + (did_you_mean(key, owner.model_fields) or _known(owner.model_fields)))
         case "union_tag_invalid":
             names = [_name(kind) for kind in kinds]
-            tag = error["ctx"]["tag"]
+            tag, by = error["ctx"]["tag"], _tag(kinds[0])
             near, known = did_you_mean(tag, names), f" (known: {', '.join(names)})"
-            return Problem(f"{path}.name", f"unknown name {tag}{near}{known if not near or len(names) <= FEW else ''}")
+            return Problem(f"{path}.{by}", f"unknown {by} {tag}{near}{known if not near or len(names) <= FEW else ''}")
         case "union_tag_not_found":
-            return Problem(path, f"has no name; write name: and one of {', '.join(map(_name, kinds))}")
+            by = _tag(kinds[0])
+            return Problem(path, f"has no {by}; write {by}: and one of {', '.join(map(_name, kinds))}")
         case "missing":
             return Problem(path, "is missing; write it")
         case "value_error":

@@ -71,3 +71,19 @@ def test_reading_a_protocol_imports_nothing_heavy():
         "import audiossl.evaluation.table; print([m for m in ('torch', 'sklearn', 'numpy') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{unit: clip}", "{unit: clap}", "features.unit: unknown unit clap; did you mean clip"),
+        ("{unit: clip}", "{}", "features: has no unit; write unit: and one of clip, patch"),
+        ("{unit: clip}", "{unit: clip, hop_s: 1}", "features.hop_s: unknown key"),
+    ],
+)
+def test_parts_that_go_by_another_key_than_name_have_their_faults_told(tmp_path, old, new, told):
+    path = tmp_path / "mine.yaml"
+    path.write_text(list_protocols()["knn@1"].read_text().replace(old, new))
+    with pytest.raises(RecipeError) as raised:
+        load_protocol(str(path))
+    assert told in str(raised.value)

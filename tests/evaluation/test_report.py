@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from audiossl.evaluation import figures
 from audiossl.evaluation.floors import floors
 from audiossl.evaluation.gains import gains
+from audiossl.evaluation.geometry import health
 from audiossl.evaluation.probes import run_task, task_of
 from audiossl.evaluation.protocol import load_protocol
 from audiossl.evaluation.report import Extras, write_report
-from audiossl.evaluation.rows import health
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, ModelFacts, Row
 from audiossl.evaluation.table import gain_sentence, lines
 from tests.evaluation.made import blobs, items_of
@@ -33,7 +33,14 @@ def report():
     def row(kind, name, models, seed, values):
         scores = {PROTOCOL.id: run_task(PROTOCOL, values, task)}
         return Row(
-            kind=kind, name=name, models=models, seed=seed, sha256=None, dim=12, scores=scores, health=health(values)
+            kind=kind,
+            name=name,
+            models=models,
+            seed=seed,
+            sha256=None,
+            dim=12,
+            scores=scores,
+            health=health(values, task),
         )
 
     rows = [row("pretrained", EVIL, [0], None, x), *(row("untrained", "u", [0], s, noise[s]) for s in range(3))]
