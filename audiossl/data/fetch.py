@@ -24,7 +24,7 @@ from audiossl.data.archive import sync_all, unpack
 from audiossl.data.archive_writer import Limits
 from audiossl.data.check import CheckReport, check
 from audiossl.data.download import Patience, download
-from audiossl.data.fetch_plan import RECORD, Plan, free, parts_of
+from audiossl.data.fetch_plan import RECORD, Plan, file_name, free, parts_of
 from audiossl.data.manifest import Listing, list_items
 from audiossl.errors import DataError, UsageError, WriteError
 from audiossl.progress import Progress
@@ -100,8 +100,8 @@ def _bring(plan: Plan, name: str, patience: Patience | None, progress: Progress 
     try:
         if remote.kind == "file":
             tree.mkdir(parents=True)
-            for place in places:
-                shutil.copyfile(place, tree / place.name)
+            for part, place in zip(remote.parts, places, strict=True):
+                shutil.copyfile(place, tree / file_name(part))
         else:
             unpack(places, tree, limits=Limits.for_items(plan.manifest.expect.items), progress=progress)
     except DataError as error:

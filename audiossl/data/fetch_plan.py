@@ -156,10 +156,10 @@ def _held(folder: Path, manifest: Manifest) -> dict[str, Any]:
 
 def parts_of(plan: Plan) -> Iterator[Part]:
     """Every file of the manifest, with the size that it tells."""
-    names = Counter(_file_name(part).casefold() for remote in plan.manifest.remotes.values() for part in remote.parts)
+    names = Counter(file_name(part).casefold() for remote in plan.manifest.remotes.values() for part in remote.parts)
     for position, (remote, facts) in enumerate(plan.manifest.remotes.items()):
         for index, part in enumerate(facts.parts):
-            name = _file_name(part)
+            name = file_name(part)
             if names[name.casefold()] > 1:
                 name = f"{position}.{index}.{name}"
             yield Part(remote, index, plan.archives / name, part.bytes)
@@ -183,7 +183,7 @@ def free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _file_name(part: Checksums) -> str:
+def file_name(part: Checksums) -> str:
     """What a file is called here: as the manifest says, or as its address ends, without what could leave the folder."""
     name = re.split(r"[/\\]", part.name or unquote(urlsplit(part.url).path))[-1]
     return re.sub(r"[^\w.+-]", "_", name).strip(".")[-150:] or "download"

@@ -338,6 +338,19 @@ def test_files_of_the_same_name_do_not_meet(tmp_path, out):
     assert plan.tree("../y").parent == plan.staging
 
 
+def test_a_file_is_there_under_its_own_name_whatever_its_download_was_called(site, tmp_path, out):
+    site.files |= {"/a/list.csv": b"path\n1.wav\n", "/b/list.csv": b"other"}
+    remotes = {
+        name: {"kind": "file", "unpack_to": name, "parts": [{"url": f"{site.address}/{name}/list.csv"}]}
+        for name in "ab"
+    }
+    items = [{"from": "csv", "file": "a/list.csv", "path": "{path}"}]
+    manifest = write(tmp_path / "m.yaml", name="m", availability="partial", remotes=remotes, items=items)
+    get(manifest, out / "set")
+    assert (out / "set/a/list.csv").read_bytes() == b"path\n1.wav\n"
+    assert (out / "set/b/list.csv").read_bytes() == b"other"
+
+
 def test_two_archives_that_differ_in_a_file_are_refused(site, tmp_path, out):
     site.files |= {"/a.zip": zipped({"a.wav": b"1", "same": b"="}), "/b.zip": zipped({"a.wav": b"2", "same": b"="})}
     remotes = {name: {"parts": [{"url": f"{site.address}/{name}.zip"}]} for name in "ab"}
