@@ -93,6 +93,7 @@ class Items:
         name: of the manifest, CSV or folder.
         crossing_groups: how many groups the official folds are known to cut apart (4 in ESC-50).
         design: how the rows are scored.
+        left_out: how many rows of a copy known to be partial have no file, and are not here.
     """
 
     table: pa.Table
@@ -100,6 +101,7 @@ class Items:
     name: str = "items"
     crossing_groups: int = 0
     design: Design = Design()
+    left_out: int = 0
 
     @classmethod
     def from_rows(
@@ -206,9 +208,17 @@ class Items:
 
     @property
     def split_hash(self) -> str:
-        """SHA-256 over the sorted (id, split, fold): equal for two results that are on the same split."""
+        """SHA-256 over the sorted (id, split, fold): equal for two results that are on the same split.
+
+        Where the design tests each group in turn, over the groups too; where it names splits, over these names.
+        """
         keys = zip(self.column("id"), self.column("split"), self.column("fold"), strict=True)
-        return _digest(sorted(json.dumps(key, ensure_ascii=False) for key in keys))
+        lines = sorted(json.dumps(key, ensure_ascii=False) for key in keys)
+        if self.design.by == "group":
+            lines += map(json.dumps, sorted(zip(self.column("id"), map(str, self.groups()), strict=True)))
+        elif self.design.by == "split":
+            lines.append(json.dumps([self.design.train, self.design.valid, self.design.test]))
+        return _digest(lines)
 
     @property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ known, and a source that gives labels gives one to every row. Whatever breaks th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -120,12 +120,13 @@ def shipped_manifests() -> list[str]:
 
 
 def load_manifest(source: str | Path) -> Manifest:
-    """A manifest by its shipped name or its path.
+    """A manifest by its shipped name (with or without a task) or its path.
 
     Raises:
         DataError: it is not there or says something a manifest cannot; one line per fault, `file:line: what`.
     """
-    path = files.shipped("data_manifests") / f"{source}.yaml" if source in shipped_manifests() else Path(source)
+    name = str(named_task(source)[0])
+    path = files.shipped("data_manifests") / f"{name}.yaml" if name in shipped_manifests() else Path(name)
     document = read_yaml(path, error=DataError)
     try:
         return Manifest.model_validate(document.value)
@@ -211,7 +212,8 @@ def _listing(asked: Asked, root: Path, parts: Iterable[Iterable[Row | Problem]])
     items = Items.from_rows(
         good, root, name=asked.name, crossing_groups=asked.expect.crossing_groups, design=asked.design
     )
-    return Listing(items, problems, asked.manifest, asked.expect, Items.from_rows(absent, root, name=asked.name))
+    left_out = Items.from_rows(absent, root, name=asked.name)
+    return Listing(replace(items, left_out=len(absent)), problems, asked.manifest, asked.expect, left_out)
 
 
 def _nothing(asked: Asked, absent: list[Item]) -> str:

@@ -177,9 +177,9 @@ class TableSource(Fields):
     """Records of a file; each names the file of an example."""
 
     file: RelativePath
-    path: Template | list[Template]
+    path: Template | Annotated[list[Template], Field(min_length=1)]
     """Where the example's file is, e.g. `audio/{filename}`; of several the first that is there."""
-    suffixes: tuple[str, ...] = ("",)
+    suffixes: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
     """What comes after `path`, where data sets differ in the format: the first that is there."""
     missing: Literal["fault", "skip_and_record"] = "fault"
     """What a file that is not there means: damage, or a copy that is known to be partial and is counted."""

@@ -110,20 +110,24 @@ class _Making:
         source = self.source
         if not isinstance(source, TableSource | SynthSource):
             return values, None
-        if isinstance(source, SynthSource):
-            candidates = [values["path"]]
-        else:
-            templates = [source.path] if isinstance(source.path, str) else source.path
-            candidates = [fill(template, values) + suffix for template in templates for suffix in source.suffixes]
-        faults = []
-        for path in map(plain, candidates):
-            fault = self.presence.fault(path)
-            if fault is None:
-                return {**values, "path": path}, None
-            if not fault.startswith("not found"):
-                raise RowFault(f"`{path}` {fault}")
-            faults.append((path, fault))
-        return {**values, "path": faults[0][0]}, faults[0][1]
+        templates: list[str] = ["{path}"]
+        suffixes: tuple[str, ...] = ("",)
+        if isinstance(source, TableSource):
+            templates, suffixes = [source.path] if isinstance(source.path, str) else source.path, source.suffixes
+        first = None
+        for template in templates:
+            stem = plain(fill(template, values))
+            for suffix in suffixes:
+                path = stem + suffix
+                first = first or path
+                fault = self.presence.fault(path, hint=False)
+                if fault is None:
+                    return {**values, "path": path}, None
+                if not fault.startswith("not found"):
+                    raise RowFault(f"`{path}` {fault}")
+        assert first is not None
+        hint = not (isinstance(source, TableSource) and source.missing == "skip_and_record")
+        return {**values, "path": first}, self.presence.fault(first, hint=hint)
 
     def _windows(self, where: str, item: Item, windows: Windows) -> Iterator[Row | Problem]:
         from audiossl.audio.decode import probe
@@ -142,13 +146,14 @@ class _Making:
 def _examples_of_events(source: AnnotationSource, making: _Making) -> Iterator[Row | Problem]:
     """One row for all records that name one file; of many files one for each, and without a line it has no events."""
     many = "*" in source.file
+    template = source.path if isinstance(source.path, str) else source.path[0]
     for path in annotation_files(source, making.root):
         whole = {"stem": path.stem, "parent": path.parent.name}
         name = path.relative_to(making.root).as_posix()
         examples: dict[str, tuple[Record, list[Event]]] = {"": (Record(name, whole), [])} if many else {}
         for where, values in read_csv(path, source.delimiter, columns=source.columns):
             try:
-                key = "" if many else fill(str(source.path), values)
+                key = "" if many else fill(template, values)
                 event = make_event(values, source, making.lookups)
             except RowFault as fault:
                 yield Problem("row", where, str(fault))

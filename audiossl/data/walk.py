@@ -81,16 +81,21 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+_HINTS = 10
+"""Looking for the nearest of many names is slow, and of many faults only a few are read."""
+
+
 class Presence:
     """Whether relative paths are files under a root, by listing each folder once instead of asking for each file."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._hints = _HINTS
         self._real_root = os.path.realpath(root)
         self._folders: dict[str, dict[str, bool] | str] = {}
 
-    def fault(self, path: str) -> str | None:
-        """What is wrong with `path`, in words that follow its name, or None."""
+    def fault(self, path: str, *, hint: bool = True) -> str | None:
+        """What is wrong with `path`, in words that follow its name, or None; of the first few with the nearest name."""
         if path.startswith(("/", "\\", "~")) or "\0" in path or (os.name == "nt" and ":" in path):
             return "is not a relative path; write it relative to the data folder"
         parts = path.split("/")
@@ -101,7 +106,8 @@ class Presence:
         if isinstance(listed, str):
             return listed
         if name not in listed:
-            near = _nearest(name, list(listed))
+            self._hints -= hint
+            near = _nearest(name, list(listed)) if hint and self._hints >= 0 else None
             return "not found" + (f"; nearest file `{f'{folder}/{near}' if folder else near}`" if near else "")
         if listed[name] and not self._inside(self._root / path):
             return "is a link that leaves the data folder; give --data the folder that holds both"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audiossl.data.items import Item, Items
-from audiossl.data.manifest import load_items, shipped_manifests
+from audiossl.data.manifest import load_items, named_task, shipped_manifests
 from audiossl.data.walk import SOUND_SUFFIXES
 from audiossl.errors import UsageError
 
@@ -49,7 +49,7 @@ def _items(name: str, root: Path | None) -> Iterator[Item]:
     if _is_one_sound(path):
         yield _sound(path)
         return
-    is_table = name in shipped_manifests() or path.suffix.lower() in _TABLES
+    is_table = named_task(name)[0] in shipped_manifests() or path.suffix.lower() in _TABLES
     items = load_items(name, root if is_table else None)
     for item, file in zip(items.rows(), items.paths(), strict=True):
         yield item._replace(path=str(file.absolute()))

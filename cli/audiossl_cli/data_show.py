@@ -60,9 +60,9 @@ def show(
 
     Example: audiossl data show esc50
     """
-    from audiossl.data.manifest import load_manifest, named_task
+    from audiossl.data.manifest import load_manifest
 
-    manifest = load_manifest(named_task(source)[0])
+    manifest = load_manifest(source)
     if as_json:
         emit_json(manifest.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True))
         return

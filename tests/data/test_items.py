@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audiossl.data.items import Event, Item, Items
+from audiossl.data.items import Design, Event, Item, Items
 from audiossl.errors import DataError
 
 ROWS = [
@@ -60,6 +60,17 @@ def test_split_hash_tells_splits_apart_and_ignores_order_and_root():
     for change in (ROWS[0]._replace(fold=3), ROWS[0]._replace(split="test"), ROWS[0]._replace(id="z")):
         assert items([change, *ROWS[1:]]).split_hash != items().split_hash
     assert items([ROWS[0]._replace(labels=["cat"]), *ROWS[1:]]).split_hash == items().split_hash
+
+
+def test_split_hash_tells_designs_apart():
+    def designed(rows: list[Item], **design: object) -> str:
+        return Items.from_rows(rows, Path(), design=Design(**design)).split_hash
+
+    assert designed(ROWS) == designed(ROWS, by="fold") == items().split_hash
+    assert designed(ROWS, by="group") == designed(ROWS[::-1], by="group") != items().split_hash
+    assert designed([ROWS[0]._replace(group="g3"), *ROWS[1:]], by="group") != designed(ROWS, by="group")
+    sides = [{}, {"train": ("train",)}, {"valid": ("valid",)}, {"test": ("train",)}]
+    assert len({designed(ROWS, by="split", **side) for side in sides}) == 4
 
 
 def test_fingerprint_tells_what_is_read_and_in_which_order():

@@ -54,6 +54,7 @@ def test_rows_of_a_partial_copy_are_left_out_and_counted(tmp_path: Path):
     LAYOUTS["audioset"](tmp_path)
     listing = list_items("audioset", tmp_path)
     assert listing.left_out.column("id") == ["-b_3_90.000"]
+    assert listing.items.left_out == 1
     assert listing.items.column("path")[:3] == [
         "balanced_train_segments/-b_0.wav",
         "balanced_train_segments/Y-b_1.flac",

@@ -189,6 +189,16 @@ def test_every_fault_is_told_at_once_and_many_are_counted(tmp_path: Path):
     assert {problem.kind for problem in listing.problems} == {"missing"}
 
 
+def test_many_missing_files_among_many_names_are_told_without_looking_for_each_ones_nearest(tmp_path: Path):
+    sounds(tmp_path, *(f"recording_{i:05}.wav" for i in range(600)))
+    path = table(tmp_path, "path", *(f"recording_{i:05}x.wav" for i in range(600)))
+    start = time.process_time()
+    told = [str(problem) for problem in list_items(path).problems]
+    assert time.process_time() - start < 2.5
+    assert [line.endswith("nearest file `recording_00000.wav`") for line in told[:1]] == [True]
+    assert told[-1].endswith("`recording_00599x.wav` not found")
+
+
 def test_the_line_of_a_row_counts_line_breaks_inside_names(tmp_path: Path):
     sounds(tmp_path, "a\nb.wav")
     with pytest.raises(DataError, match=r"line 4: `c\.wav` not found"):

@@ -137,6 +137,9 @@ def test_the_first_path_and_suffix_that_is_there_is_taken(tmp_path: Path):
     table(tmp_path, "name", "c", name="t.csv")
     with pytest.raises(DataError, match=r"line 2: `x/c.wav` not found"):
         items(tmp_path, source)
+    for nothing in (source.replace('["x/{name}", "y/{name}"]', "[]"), source.replace("[.wav, .flac]", "[]")):
+        with pytest.raises(DataError, match=r"mine.yaml:6: .* should have at least 1 item"):
+            items(tmp_path, nothing)
     with pytest.raises(DataError, match=r"line 2: `../c.wav` leaves the data folder"):
         items(tmp_path, source.replace('"y/', '"../'))
 
