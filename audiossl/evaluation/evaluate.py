@@ -19,8 +19,8 @@ from audiossl.embedding.features import readable_features
 from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import cache, honesty
 from audiossl.evaluation.baselines import baselines
-from audiossl.evaluation.floors import floors
 from audiossl.evaluation.choice import Wanted, choose, fitting
+from audiossl.evaluation.floors import floors
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.options import EvaluateOptions
 from audiossl.evaluation.outcome import metric_of
@@ -150,7 +150,7 @@ def evaluate_items(
         duplicates = _duplicates(items, _same_sounds(models.bundles[0], items, features[0]), tasks, said)
         scorer = Scorer(chosen, tasks, cache.data_fingerprint(items), _folds(said), said.threads)
         rows = [
-            model_row(name, number, Source(items, progress, lambda bundle=bundle: bundle, known=values), scorer)  # type: ignore[misc]
+            model_row(name, number, _source(bundle, values, items, said, progress), scorer)
             for number, (name, bundle, values) in enumerate(zip(*models, features, strict=True))
         ]
         if said.baselines:
@@ -169,6 +169,10 @@ def evaluate_items(
     if where.out is not None:
         write_report(report, where.out, Extras(features=features, run_folder=where.run_folder, map=said.map))
     return report
+
+
+def _source(bundle: Bundle, values: Features, items: Items, said: EvaluateOptions, progress: Progress) -> Source:
+    return Source(items, progress, lambda: bundle, known=values, trains=True, keep=said.cache)
 
 
 def _duplicates(items: Items, alike: Sequence[Ints], tasks: Sequence[Task], said: EvaluateOptions) -> list[str]:

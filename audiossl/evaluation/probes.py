@@ -18,6 +18,7 @@ from audiossl.data.items import Items
 from audiossl.errors import DataError
 from audiossl.evaluation.budgets import check_budgets, score_budgets
 from audiossl.evaluation.detection import detect
+from audiossl.evaluation.finetune.predictor import end_to_end
 from audiossl.evaluation.gradient import by_gradient
 from audiossl.evaluation.grouping import clustering
 from audiossl.evaluation.linear import logistic_regression
@@ -25,6 +26,7 @@ from audiossl.evaluation.neighbours import knn
 from audiossl.evaluation.outcome import Floats, Outcome, metric_of, score_of
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
+from audiossl.evaluation.protocol.end_to_end import EndToEndConfig
 from audiossl.evaluation.protocol.gradient import LinearConfig, MlpConfig
 from audiossl.evaluation.protocol.parts import (
     FrameFeatures,
@@ -54,6 +56,7 @@ PREDICTORS: dict[type[HeadConfig], Predictor] = {
     LogisticRegressionConfig: logistic_regression,
     LinearConfig: by_gradient,
     MlpConfig: by_gradient,
+    EndToEndConfig: end_to_end,
     KnnConfig: knn,
     PrototypeConfig: nearest_prototype,
     ZeroShotConfig: most_similar,

@@ -14,11 +14,13 @@ from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Items
 from audiossl.embedding.features import clip_features
 from audiossl.embedding.frames import frame_features
+from audiossl.evaluation.finetune.sounds import Sounds
 from audiossl.evaluation.frames import Frames
 from audiossl.evaluation.patches import patch_features
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
-from audiossl.evaluation.protocol.parts import ClipFeatures, FrameFeatures, PatchFeatures, ZeroShotConfig
+from audiossl.evaluation.protocol.end_to_end import SoundFeatures
+from audiossl.evaluation.protocol.parts import ClipFeatures, PatchFeatures, ZeroShotConfig
 from audiossl.evaluation.task import Task
 from audiossl.evaluation.zero_shot import similarities
 from audiossl.progress import Progress
@@ -36,6 +38,9 @@ class Source:
         encoder: gives the encoder, built when first needed; None for plain features, which exist for whole clips only.
         plain: gives the clips' features (N, D) where there is no encoder.
         known: the clips' features, where they have been computed already.
+        trains: whether protocols that train the encoder along score it: a model, not its untrained twins, of which
+            that would be training from scratch with the learning rates of fine-tuning.
+        keep: whether rounds of such training are taken from the cache folder and kept there.
     """
 
     items: Items
@@ -43,6 +48,8 @@ class Source:
     encoder: Callable[[], Bundle] | None = None
     plain: Callable[[Items, Progress], Features] | None = None
     known: Features | None = None
+    trains: bool = False
+    keep: bool = True
 
     @cached_property
     def bundle(self) -> Bundle | None:
@@ -63,6 +70,8 @@ class Source:
         """Whether `protocol` can score this source."""
         if protocol.needs_text:
             return self.bundle is not None and self.bundle.text is not None
+        if isinstance(protocol.features, SoundFeatures):
+            return self.trains
         return isinstance(protocol.features, ClipFeatures) or self.encoder is not None
 
     def features(self, protocol: Protocol, task: Task) -> Any:
@@ -76,7 +85,8 @@ class Source:
         if isinstance(protocol.features, PatchFeatures):
             assert self.bundle is not None
             return patch_features(self.bundle, self.items, protocol.features, self.progress)
-        if isinstance(protocol.features, FrameFeatures):
+        if isinstance(protocol.features, SoundFeatures):
             assert self.bundle is not None
-            return Frames.of(frame_features(self.bundle, self.items, protocol.features.hop_s, progress=self.progress))
-        raise NotImplementedError(protocol.features.unit)
+            return Sounds(self.bundle, self.items, self.progress, self.keep)
+        assert self.bundle is not None
+        return Frames.of(frame_features(self.bundle, self.items, protocol.features.hop_s, progress=self.progress))

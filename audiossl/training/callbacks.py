@@ -36,31 +36,18 @@ def training_state(learner: Learner, step: int) -> dict[str, Any]:
     }
 
 
-class Checkpointer(Callback):
-    """Saves every so many seconds or steps, at the end, and when the process is told to stop.
+class OnSignal(Callback):
+    """Notes SIGINT or SIGTERM while training runs: `stopped_by` holds the signal. A second signal stops at once."""
 
-    SIGINT or SIGTERM: the step is finished, a checkpoint written, and training ends; `stopped_by` holds the signal.
-    A second signal stops at once.
-
-    Args:
-        folder: where the checkpoints go.
-        config: how often.
-        constants: plain values that every checkpoint carries.
-    """
-
-    def __init__(self, folder: Path, config: TrainingConfig, constants: dict[str, Any]) -> None:
-        self._folder, self._config, self._constants = folder, config, constants
-        self._saved_at = time.monotonic()
-        self._previous: dict[int, Any] = {}
-        self.stopped_by: int | None = None
+    stopped_by: int | None = None
+    _previous: dict[int, Any]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember who listens for signals, before the trainer does."""
         self._previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen for signals, in place of the trainer's own handlers, and start the clock."""
-        self._saved_at = time.monotonic()
+        """Listen for signals, in place of the trainer's own handlers."""
         try:
             for number in self._previous:
                 signal.signal(number, self._stop)
@@ -80,6 +67,32 @@ class Checkpointer(Callback):
             signal.signal(number, handler)
         self._previous = {}
 
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stopped_by is not None:
+            raise KeyboardInterrupt
+        self.stopped_by = number
+
+
+class Checkpointer(OnSignal):
+    """Saves every so many seconds or steps, at the end, and when the process is told to stop.
+
+    SIGINT or SIGTERM: the step is finished, a checkpoint written, and training ends.
+
+    Args:
+        folder: where the checkpoints go.
+        config: how often.
+        constants: plain values that every checkpoint carries.
+    """
+
+    def __init__(self, folder: Path, config: TrainingConfig, constants: dict[str, Any]) -> None:
+        self._folder, self._config, self._constants = folder, config, constants
+        self._saved_at = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen for signals, and start the clock."""
+        super().on_train_start(trainer, pl_module)
+        self._saved_at = time.monotonic()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -97,11 +110,6 @@ class Checkpointer(Callback):
             self._saved_at = time.monotonic()
         if self.stopped_by is not None:
             trainer.should_stop = True
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.stopped_by is not None:
-            raise KeyboardInterrupt
-        self.stopped_by = number
 
 
 class Bar(Callback):

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from audiossl.evaluation.metric_names import CLUSTERING, RETRIEVAL
 from audiossl.evaluation.protocol.base import HeadConfig
+from audiossl.evaluation.protocol.end_to_end import AdamWConfig, EndToEndConfig, SoundFeatures
 from audiossl.evaluation.protocol.gradient import (
     AdamConfig,
     BestEpochConfig,
@@ -55,12 +56,6 @@ class FrameFeatures(Config):
 
     unit: Literal["frame"]
     hop_s: Positive
-
-
-class SoundFeatures(Config):
-    """The sounds themselves: the encoder is trained along."""
-
-    unit: Literal["sound"]
 
 
 Features = Annotated[ClipFeatures | PatchFeatures | FrameFeatures | SoundFeatures, Field(discriminator="unit")]
@@ -141,6 +136,7 @@ Head = Annotated[
     LogisticRegressionConfig
     | LinearConfig
     | MlpConfig
+    | EndToEndConfig
     | KnnConfig
     | PrototypeConfig
     | KMeansConfig
@@ -166,7 +162,7 @@ class NoFitConfig(Config):
     name: Literal["none"] = "none"
 
 
-Fit = Annotated[NewtonConfig | AdamConfig | SgdConfig | NoFitConfig, Field(discriminator="name")]
+Fit = Annotated[NewtonConfig | AdamConfig | AdamWConfig | SgdConfig | NoFitConfig, Field(discriminator="name")]
 
 
 class NestedConfig(Config):

@@ -47,7 +47,7 @@ class Protocol(Config):
     fit: Fit
     selection: Selection
     aggregation: Literal["softmax_mean", "none"]
-    """`softmax_mean`: an item's class probabilities are the mean over those of its patches."""
+    """`softmax_mean`: an item's class probabilities are the mean over those of its patches or crops."""
     detection: DetectionConfig | None = None
     """Of features of unit frame: how their scores become events."""
     metrics: dict[Target, list[Metric]] = Field(min_length=1)
@@ -82,8 +82,8 @@ class Protocol(Config):
         unit = self.features.unit
         if unit not in self.head.takes:
             raise ValueError(f"head {self.head.name} takes features of unit {' or '.join(sorted(self.head.takes))}")
-        if (unit == "patch") != (self.aggregation == "softmax_mean"):
-            raise ValueError("features of unit patch go with aggregation softmax_mean, the others with none")
+        if (unit in ("patch", "sound")) != (self.aggregation == "softmax_mean"):
+            raise ValueError("features of unit patch or sound go with aggregation softmax_mean, the others with none")
         if isinstance(self.features, PatchFeatures) and self.features.batch_norm == "train" and self.scaler != "none":
             raise ValueError("with batch_norm train embeddings move with the encoder; write scaler none")
         return self

@@ -1,0 +1,1 @@
+"""Protocols that train the encoder along: fine-tuning, and the same from random weights."""
