@@ -20,7 +20,7 @@ from audiossl.data.items import Item, Items
 from audiossl.data.manifest_schema import Expect, Manifest
 from audiossl.data.own import own_manifest, own_table, table_header
 from audiossl.data.records import SYNTH_TABLE
-from audiossl.data.source_schema import Source, SynthSource, TableSource
+from audiossl.data.source_schema import RegexSource, Source, SynthSource, TableSource
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
 from audiossl.errors import DataError, UsageError
@@ -127,11 +127,18 @@ def load_manifest(source: str | Path) -> Manifest:
     """
     name = str(named_task(source)[0])
     path = files.shipped("data_manifests") / f"{name}.yaml" if name in shipped_manifests() else Path(name)
+    if not path.is_file() and path.suffix not in (".yaml", ".yml"):
+        raise DataError(f"{source}: there is no such manifest; {_nearest_manifest(name)}")
     document = read_yaml(path, error=DataError)
     try:
         return Manifest.model_validate(document.value)
     except ValidationError as error:
         raise DataError("\n".join(_faults(document, error))) from error
+
+
+def _nearest_manifest(name: str) -> str:
+    near = get_close_matches(name.split("/")[0], shipped_manifests(), n=1)
+    return f"did you mean {near[0]}?" if near else "give a path, or a name that `audiossl data list` tells"
 
 
 def _faults(document: Document, error: ValidationError) -> Iterable[str]:
@@ -182,8 +189,9 @@ def _sources(asked: Asked, root: Path) -> list[Source]:
 
 def _wanted(manifest: Manifest) -> str:
     """What the folder must hold, and where to get it."""
-    marks = [source.when or (source.file if isinstance(source, TableSource) else "") for source in manifest.items]
-    held = " or ".join(f"`{mark}`" for mark in dict.fromkeys(marks) if mark) or "its sounds"
+    places = [f"`{source.when}`" for source in manifest.items if source.when]
+    tables = [f"`{source.file}`" for source in manifest.items if isinstance(source, TableSource) and not source.when]
+    held = " or ".join(dict.fromkeys(places)) or " and ".join(dict.fromkeys(tables)) or "its files"
     return f"the folder that holds {held}" + (f" (from {manifest.homepage})" if manifest.homepage else "")
 
 
@@ -217,6 +225,10 @@ def _listing(asked: Asked, root: Path, parts: Iterable[Iterable[Row | Problem]])
 
 
 def _nothing(asked: Asked, absent: list[Item]) -> str:
+    forms = [source.regex for source in asked.sources if isinstance(source, RegexSource)]
+    if forms and not absent:
+        form = " or ".join(forms)
+        return f"is not {asked.name}, no file has the form {form}; give --data PATH, {_wanted(asked.manifest)}"
     if not absent:
         return f"{asked.name} lists nothing; a table with at least one row is needed"
     return f"{asked.name} lists {len(absent):,} files, and none is there; the first is `{absent[0].path}`"
@@ -225,9 +237,7 @@ def _nothing(asked: Asked, absent: list[Item]) -> str:
 def _own_folder(path: Path, root: Path | None, labelled: bool) -> Listing:
     """A folder of sounds, or one sound file; a folder with a `metadata.csv` of `file_name`s is that table."""
     if not path.exists():
-        near = get_close_matches(str(path).split("/")[0], shipped_manifests(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"give a path, or one of {', '.join(shipped_manifests())}"
-        raise DataError(f"{path}: there is no such data set, file or folder; {hint}")
+        raise DataError(f"{path}: there is no such data set, file or folder; {_nearest_manifest(str(path))}")
     if root is not None:
         raise UsageError(f"{path} is a place itself; leave --data out, which is for manifests and tables")
     table = path / "metadata.csv"

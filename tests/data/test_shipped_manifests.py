@@ -218,6 +218,20 @@ def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path, monkeypatch
         load_items("esc5")
 
 
+def test_a_folder_of_something_else_says_what_is_looked_for(tmp_path: Path):
+    sounds(tmp_path, "a.wav")
+    with pytest.raises(
+        DataError, match=r"is not fsdd, no file has the form .*<digit>.*; give --data PATH, the folder th"
+    ):
+        load_items("fsdd", tmp_path)
+    with pytest.raises(
+        DataError, match=r"fsdnoisy18k.*holds `FSDnoisy18k.meta/train.csv` and `FSDnoisy18k.meta/test.csv`"
+    ):
+        load_items("fsdnoisy18k", tmp_path)
+    with pytest.raises(DataError, match=r"esc5: there is no such manifest; did you mean esc50\?"):
+        load_manifest("esc5")
+
+
 def test_options_that_do_not_go_with_the_source_are_refused(tmp_path: Path):
     sounds(tmp_path, "a.wav")
     with pytest.raises(UsageError, match="leave --data out"):
