@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from audiossl.api import load as load
     from audiossl.api import pretrain as pretrain
 
-__all__ = ["__version__", "compare", "embed", "evaluate", "evaluate_sets", "load", "pretrain"]
+__all__ = ["__version__", "compare", "embed", "embeddings", "evaluate", "evaluate_sets", "load", "pretrain"]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        from audiossl import api
-
-        return getattr(api, name)
     if name == "embeddings":
         from importlib import import_module
 
         return import_module("audiossl.embeddings")
+    if name in __all__:
+        from audiossl import api
+
+        return getattr(api, name)
     raise AttributeError(f"module 'audiossl' has no attribute {name!r}")

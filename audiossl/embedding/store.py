@@ -14,24 +14,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audiossl import files
-from audiossl.bundle.bundle import Array
 from audiossl.errors import DataError
+
+if TYPE_CHECKING:
+    from audiossl.bundle.bundle import Array
 
 FORMAT = 1
 INDEX = "index.json"
 
 Kind = Literal["clips", "windows"]
 KINDS: tuple[Kind, Kind] = ("clips", "windows")
+
+Rows = npt.NDArray[np.int64]
+"""Places of rows in a table of the store."""
+
+_KEY = ["path", "item_start_s", "item_end_s"]
 
 _ITEM = [
     ("id", pa.string()),
@@ -120,6 +130,9 @@ def is_whole(folder: Path, shard: Shard) -> bool:
 class Store:
     """Reads a folder of embeddings. `open_store` makes it.
 
+    Rows are counted as `table` sorts them, by path and time, so that how they were made leaves no trace: a row's
+    place, 0 to `count(kind)` - 1, is what is meant by a row anywhere outside.
+
     Attributes:
         folder: where it is.
         about: the index: `model` (its sha256 and description), `parameters`, `embedding_dim`, versions.
@@ -129,48 +142,139 @@ class Store:
         self.folder = folder
         self.about = read_index(folder)
         self._shards: list[Shard] = self.about.pop("shards")
+        self._known_places: dict[Kind, list[Rows]] = {}
 
     @property
     def embedding_dim(self) -> int:
         """D."""
         return int(self.about["embedding_dim"])
 
-    def table(self, kind: Kind = "clips", columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of `clips` or `windows`, sorted by path and time, so that how they were made leaves no trace.
+    def count(self, kind: Kind) -> int:
+        """How many rows there are, by the index."""
+        return sum(shard[kind].rows for shard in self._shards)
+
+    def fingerprint(self, kind: Kind) -> str:
+        """SHA-256 over the shards' own: another one where any row is another."""
+        return hashlib.sha256("".join(sorted(shard[kind].sha256 for shard in self._shards)).encode()).hexdigest()
+
+    def table(self, kind: Kind = "clips", columns: Sequence[str] | None = None, rows: Rows | None = None) -> pa.Table:
+        """Rows of `clips` or `windows`, sorted by path and time.
+
+        Args:
+            kind: which table.
+            columns: of `schema(kind)`; all when left out.
+            rows: the places (n,) of those wanted, ascending; all when left out. Only their shards are read.
 
         Raises:
             DataError: a shard that the index names is gone or damaged.
         """
         wanted = schema(kind, self.embedding_dim)
-        order = [("path", "ascending"), ("item_start_s", "ascending"), ("item_end_s", "ascending")]
-        order += [("start_s", "ascending")] if kind == "windows" else []
-        names = wanted.names if columns is None else list(dict.fromkeys([*columns, *(name for name, _ in order)]))
-        tables = [self._read(shard[kind], names) for shard in self._shards]
+        names = wanted.names if columns is None else list(columns)
+        if rows is None:
+            order = _order(kind)
+            keys = [name for name, _ in order if name not in names]
+            tables = [self._read(shard[kind], [*names, *keys]) for shard in self._shards]
+            empty = pa.schema([wanted.field(name) for name in (*names, *keys)]).empty_table()
+            return pa.concat_tables([empty, *tables]).sort_by(order).select(names)
+        parts = list(self.shards(kind, names, rows))
         empty = pa.schema([wanted.field(name) for name in names]).empty_table()
-        table = pa.concat_tables([empty, *tables]).sort_by(order)
-        return table if columns is None else table.select(list(columns))
+        table = pa.concat_tables([empty, *(part for _, part in parts)])
+        return table.take(np.argsort(np.concatenate([np.empty(0, np.int64), *(places for places, _ in parts)])))
 
     def clips(self) -> pa.Table:
         """One row per file."""
         return self.table("clips")
 
-    def embeddings(self, kind: Kind = "clips") -> Array:
-        """The embeddings (N, D) float32 of `table(kind)`, row for row."""
-        column = self.table(kind, ["embedding"]).column("embedding").combine_chunks()
-        flat: Array = column.flatten().to_numpy(zero_copy_only=False)
-        return flat.reshape(-1, self.embedding_dim)
+    def shards(self, kind: Kind, columns: Sequence[str], rows: Rows | None = None) -> Iterator[tuple[Rows, pa.Table]]:
+        """The places (n,) and the rows of one shard after the other, as they lie in it; of `rows` where given.
 
-    def _read(self, part: Part, columns: list[str]) -> pa.Table:
+        In memory of one shard; a shard without any of `rows` is not read (raises `DataError` as `table`).
+        """
+        for shard, places in zip(self._shards, self._places(kind), strict=True):
+            if rows is None:
+                yield places, self._read(shard[kind], columns)
+                continue
+            wanted = np.isin(places, rows, assume_unique=True)
+            if wanted.any():
+                yield places[wanted], self._read(shard[kind], columns).filter(pa.array(wanted))
+
+    def blocks(self, kind: Kind, rows: Rows | None = None) -> Iterator[tuple[Rows, Array]]:
+        """The places (n,) and embeddings (n, D) float32 of one shard after the other; views of the shard's memory."""
+        for places, table in self.shards(kind, ["embedding"], rows):
+            yield places, vectors(table, self.embedding_dim)
+
+    def embeddings(self, kind: Kind = "clips", rows: Rows | None = None) -> Array:
+        """The embeddings (N, D) float32 of `table(kind, rows=rows)`, row for row.
+
+        One array is filled shard by shard; of a single shard that lies in order it is a view, which cannot be written.
+        """
+        order = None if rows is None else np.sort(rows)
+        count = self.count(kind) if order is None else len(order)
+        filled = np.empty((count, self.embedding_dim), np.float32)
+        for places, x_nD in self.blocks(kind, rows):
+            slots = places if order is None else np.searchsorted(order, places)
+            if len(slots) == count and (slots == np.arange(count)).all():
+                return x_nD
+            filled[slots] = x_nD
+        return filled
+
+    def items(self, kind: Kind) -> Rows:
+        """For each row (N,), the row of its item in `clips`; numbers are equal within an item."""
+        keys = self._keys(kind)
+        changes = np.zeros(keys.num_rows, bool)
+        for name in _KEY:
+            codes = pc.fill_null(keys.column(name).dictionary_encode().combine_chunks().indices, -1).to_numpy()
+            changes[1:] |= codes[1:] != codes[:-1]
+        found: Rows = np.cumsum(changes)
+        return found
+
+    def _keys(self, kind: Kind) -> pa.Table:
+        return self.table(kind, [name for name, _ in _order(kind)])
+
+    def _places(self, kind: Kind) -> list[Rows]:
+        """For each shard, the place of each of its rows."""
+        if kind not in self._known_places:
+            order = _order(kind)
+            tables = [self._read(shard[kind], [name for name, _ in order]) for shard in self._shards]
+            lengths = [table.num_rows for table in tables]
+            if not tables:
+                return []
+            at = pc.sort_indices(pa.concat_tables(tables), sort_keys=order).to_numpy()
+            places = np.empty(len(at), np.int64)
+            places[at] = np.arange(len(at))
+            self._known_places[kind] = np.split(places, np.cumsum(lengths)[:-1])
+        return self._known_places[kind]
+
+    def _read(self, part: Part, columns: Sequence[str]) -> pa.Table:
         try:
-            return pq.read_table(self.folder / part.file, columns=columns)
+            table = pq.read_table(self.folder / part.file, columns=list(columns))
         except (OSError, pa.ArrowException) as error:
-            problem = f"{self.folder / part.file}: is gone or damaged"
-            raise DataError(f"{problem}; run the same `audiossl embed` again, which makes it anew") from error
+            raise DataError(self._damaged(part)) from error
+        if table.num_rows != part.rows:
+            raise DataError(self._damaged(part))
+        return table
+
+    def _damaged(self, part: Part) -> str:
+        problem = f"{self.folder / part.file}: is gone or damaged"
+        return f"{problem}; run the same `audiossl embed` again, which makes it anew"
 
 
 def open_store(folder: str | Path) -> Store:
     """The embeddings in `folder` (raises `DataError`: there are none, or the index is damaged)."""
     return Store(Path(folder))
+
+
+def vectors(table: pa.Table, embedding_dim: int) -> Array:
+    """The column `embedding` (n, D) float32; a view where its memory is in one piece."""
+    column = table.column("embedding")
+    piece = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    flat: Array = piece.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, embedding_dim)
+
+
+def _order(kind: Kind) -> list[tuple[str, str]]:
+    names = [*_KEY, "start_s"] if kind == "windows" else _KEY
+    return [(name, "ascending") for name in names]
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,87 @@
+"""Search beyond a million rows with faiss: only the cells of the space nearest to a query are looked through.
+
+The index is made once beside the store and named by the hash of its shards. What it proposes is compared again in
+float64, so similarities are as exact as those of `nearest`; a hit that lies in a cell further off is missed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audiossl import files
+from audiossl.embedding.mapped import beside, forget_older
+from audiossl.embedding.nearest import Metric, Nearest, similarity, units
+from audiossl.embedding.store import Rows
+from audiossl.embedding.view import Embeddings
+from audiossl.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from audiossl.bundle.bundle import Array
+
+_ROWS_PER_CENTRE = 39
+"""That faiss wants to train on, at least."""
+_TRAINED_ON = 256
+"""Rows per cell that the cells are made of."""
+_LOOKED_THROUGH = 64
+"""Cells per query."""
+
+
+def nearest_in_cells(
+    view: Embeddings, query_QD: Array, k: int, *, metric: Metric, own_Q: Rows, owner_N: Rows | None
+) -> Nearest:
+    """As `nearest.nearest`, among the rows of the cells nearest to each query (raises `UsageError`: no faiss)."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise UsageError(
+            "faiss is not installed; run: pip install faiss-cpu, or search exactly, without --index faiss"
+        ) from error
+    index = _index(view, metric, faiss)
+    best = Nearest(np.full((len(query_QD), k), -1, np.int64), np.full((len(query_QD), k), -np.inf))
+    asked_QD = units(query_QD) if metric == "cosine" else query_QD
+    for at in range(len(query_QD)):
+        told: dict[str, Any] = {"nprobe": _LOOKED_THROUGH}
+        if owner_N is not None and own_Q[at] >= 0:
+            own = np.flatnonzero(owner_N == own_Q[at])
+            told["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(own))
+        _, rows = index.search(asked_QD[at : at + 1], k, params=faiss.SearchParametersIVF(**told))
+        rows = np.sort(rows[0][rows[0] >= 0])
+        values = similarity(np.broadcast_to(query_QD[at], (len(rows), query_QD.shape[1])), _rows(view, rows), metric)
+        order = np.lexsort((rows, -values))
+        best.rows[at, : len(rows)], best.similarities[at, : len(rows)] = rows[order], values[order]
+    return best
+
+
+def _rows(view: Embeddings, rows: Rows) -> Array:
+    return view.store.embeddings(view.kind, rows)
+
+
+def _index(view: Embeddings, metric: Metric, faiss: Any) -> Any:
+    path = beside(view.store, view.kind, f"-{metric}.faiss")
+    if not path.is_file():
+        with files.atomic_path(path, needs_bytes=5 * len(view) * view.embedding_dim) as part:
+            faiss.write_index(_make(view, metric, faiss), str(part))
+        forget_older(path)
+    return _read(path, faiss)
+
+
+def _read(path: Path, faiss: Any) -> Any:
+    try:
+        return faiss.read_index(str(path))
+    except RuntimeError as error:
+        raise DataError(f"{path}: is damaged; delete it, and it is made anew") from error
+
+
+def _make(view: Embeddings, metric: Metric, faiss: Any) -> Any:
+    count, dim = len(view), view.embedding_dim
+    cells = int(np.clip(4 * np.sqrt(count), 1, max(1, count // _ROWS_PER_CENTRE)))
+    index = faiss.index_factory(dim, f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
+    sample = np.sort(np.random.default_rng(0).permutation(count)[: cells * _TRAINED_ON])
+    x_nD = _rows(view, sample)
+    index.train(np.ascontiguousarray(units(x_nD) if metric == "cosine" else x_nD))
+    for places, x_nD in view.blocks():
+        index.add_with_ids(np.ascontiguousarray(units(x_nD) if metric == "cosine" else x_nD), places)
+    return index
