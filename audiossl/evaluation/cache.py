@@ -36,8 +36,9 @@ def digest(value: Any) -> str:
 
 
 def data_fingerprint(items: Items) -> str:
-    """SHA-256 of what is read and what is to be predicted: rows, files with size and date, labels, groups, split."""
-    return digest([items.fingerprint, items.split_hash, items.column("labels"), items.groups(), _states(items)])
+    """SHA-256 of what is read and what is to be predicted: rows, states of files, labels, events, groups, split."""
+    truth = [items.column("labels"), items.column("events")]
+    return digest([items.fingerprint, items.split_hash, truth, items.groups(), _states(items)])
 
 
 def place(features: Mapping[str, Any], protocol: Protocol, fingerprint: str) -> Path:

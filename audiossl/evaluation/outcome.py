@@ -15,6 +15,7 @@ from audiossl import rng
 from audiossl.data.items import Event
 from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import metrics
+from audiossl.evaluation.event_faults import overlapping
 from audiossl.evaluation.event_metrics import EventScores
 from audiossl.evaluation.metric_names import READINGS
 from audiossl.evaluation.metric_names import Metric as Name
@@ -118,7 +119,7 @@ def score_of(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Outcome]
         metrics={name: float(np.mean([fold.metrics[name] for fold in folds])) for name in names},
         folds=folds,
         repeats=values if len(values) > 1 else [],
-        notes=[*_absent(task), *dict.fromkeys(note for row in repeats for outcome in row for note in outcome.notes)],
+        notes=[*_limits(task), *dict.fromkeys(note for row in repeats for outcome in row for note in outcome.notes)],
         predictions=predictions(task, repeats[0]).tolist() if single else [],
         right=right_N.tolist(),
         draws=draws_R.tolist(),
@@ -184,10 +185,17 @@ def _draws(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Metric]]) 
     )
 
 
-def _absent(task: Task) -> list[str]:
-    """How many classes no test item has, where items may have several."""
-    if task.target != "multi":
-        return []
-    missing = {one.name: int((~task.truth[one.test].any(axis=0)).sum()) for one in task.rounds}
-    told = ", ".join(f"{count} in {name}" for name, count in missing.items() if count)
-    return [f"of {len(task.classes)} classes no test item has {told}; macro averages leave them out"] if told else []
+def _limits(task: Task) -> list[str]:
+    """What of the tested items cannot be found or measured, in sentences."""
+    if task.target == "events":
+        events = [task.events[item] for item in task.tested]
+        lost, total = sum(map(overlapping, events)), sum(map(len, events))
+        told = f"{lost:,} of {total:,} events begin while another of the same label lasts: no detector can find those"
+        return [told] if lost else []
+    if task.target == "multi":
+        missing = {one.name: int((~task.truth[one.test].any(axis=0)).sum()) for one in task.rounds}
+        told = ", ".join(f"{count} in {name}" for name, count in missing.items() if count)
+        return (
+            [f"of {len(task.classes)} classes no test item has {told}: macro averages leave them out"] if told else []
+        )
+    return []

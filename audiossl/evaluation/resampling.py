@@ -46,8 +46,9 @@ def resampled(
     for repeats, of_items in zip(folds, groups, strict=True):
         _, group_N = np.unique(of_items, return_inverse=True)
         n = int(group_N.max()) + 1
+        share_G = np.full(n, 1 / n)
         for draw in range(draws):
-            weights_N = rng.multinomial(n, np.full(n, 1 / n))[group_N].astype(np.float64)
-            total_R[draw] += np.mean([metric(weights_N) for metric in repeats])
+            weights_N = rng.multinomial(n, share_G)[group_N].astype(np.float64)
+            total_R[draw] += sum(metric(weights_N) for metric in repeats) / len(repeats)
     means_R: Floats = total_R / len(folds)
     return means_R[~np.isnan(means_R)]

@@ -19,6 +19,7 @@ from audiossl.evaluation.probes import predict, run_task, task_of
 from audiossl.evaluation.protocol import list_protocols, load_protocol
 
 PROTOCOL = load_protocol("events_linear@1")
+PROTOCOL = PROTOCOL.model_copy(update={"interval": PROTOCOL.interval.model_copy(update={"draws": 200})})
 CLASSES = ["bark", "bell"]
 HOP_S, LENGTH_S = 0.05, 6.0
 TIMES = np.arange(round(LENGTH_S / HOP_S)) * HOP_S
