@@ -18,6 +18,7 @@ from audiossl.evaluation import metrics
 from audiossl.evaluation.metric_names import READINGS
 from audiossl.evaluation.scores import EvaluationReport, Row
 from audiossl.evaluation.table import Line
+from audiossl.evaluation.table import lines as table_lines
 
 Floats = NDArray[np.floating]
 MapKind = Literal["pca", "tsne"]
@@ -25,6 +26,8 @@ Figure = Any
 
 INK, GRID = "#7d8590", "rgba(125,133,144,0.22)"
 COLOURS = {"pretrained": "#3b82f6", "untrained": "#f59e0b", "statistics": "#10b981", "chance": "#7d8590"}
+DASHES = ("solid", "dash", "dot", "dashdot")
+"""Of the curves of one kind."""
 MAP_POINTS = 2000
 MAP_SEED = 0
 LETTERS = 48
@@ -66,6 +69,34 @@ def fold_figure(lines: Sequence[Line], protocol: str) -> Figure:
     readings = {READINGS[line.cells[protocol].metric] for line in shown}
     title = "".join(f"{reading.title}{', %' * reading.percent}" for reading in readings)
     return _styled(figure, height=110 + 52 * len(shown), x=title, legend=False)
+
+
+def budget_figure(report: EvaluationReport, protocol: str) -> Figure:
+    """The score at growing budgets of labels, a line per row of the table; bars are deviations over draws and seeds."""
+    import plotly.graph_objects as go
+
+    said = report.protocols[protocol]["labels"]
+    shares, reading = said["by"] == "shares", READINGS[report.metrics[protocol]]
+    scale = 100 if reading.percent else 1
+    figure = go.Figure()
+    kinds: list[str] = []
+    for line in (line for line in table_lines(report) if line.rows and protocol in line.cells):
+        dash = DASHES[kinds.count(line.kind) % len(DASHES)]
+        kinds.append(line.kind)
+        budgets = zip(*(row.scores[protocol].curve for row in line.rows), strict=True)
+        draws = {points[0].at: scale * np.array([point.draws for point in points]) for points in budgets}
+        figure.add_scatter(
+            x=[100 * at if shares else at for at in draws], y=[values.mean() for values in draws.values()],
+            error_y={"type": "data", "array": [values.std() for values in draws.values()], "thickness": 1, "width": 4},
+            mode="lines+markers", name=text(line.label),
+            line={"color": COLOURS[line.kind], "width": 2, "dash": dash},
+            hovertemplate="%{y:.3g} at %{x:g}<extra>" + text(line.label) + "</extra>",
+        )  # fmt: skip
+    title = "share of the training items, %" if shares else "labelled items of each class"
+    figure.update_xaxes(type="log", tickvals=[100 * at if shares else at for at in said["budgets"]])
+    figure.update_yaxes(title=reading.title + ", %" * reading.percent)
+    figure.update_layout(legend={"orientation": "h", "y": -0.25})
+    return _styled(figure, height=380, x=title)
 
 
 def class_figure(report: EvaluationReport, protocol: str) -> Figure:

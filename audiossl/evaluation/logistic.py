@@ -5,7 +5,7 @@ rule: every entry of the gradient at most `tolerance`. How it is solved: `newton
 
 With two classes the multinomial form is still the softmax, which equals scikit-learn's binary form at twice the C.
 
-Letters: N items, D features, K classes.
+Letters: N items, D features, R principal axes, K classes.
 """
 
 from __future__ import annotations
@@ -62,19 +62,34 @@ def fit_path(
     Raises:
         AudiosslError: some C did not converge within `max_iterations`.
     """
-    spectrum_D, axes_DD = np.linalg.eigh(x_ND.T @ x_ND / len(x_ND))
+    axes_DR, spectrum_R = _principal_axes(x_ND)
     always = np.empty(0, np.int64)
     problem: Problem
     if labels.ndim == 1:
         classes_K, column_N = np.unique(labels, return_inverse=True)
-        problem = Multinomial(x_ND @ axes_DD, np.eye(len(classes_K))[column_N], spectrum_D)
+        problem = Multinomial(x_ND @ axes_DR, np.eye(len(classes_K))[column_N], spectrum_R)
     else:
         share_K = labels.mean(axis=0)
         classes_K, always = np.flatnonzero((share_K > 0) & (share_K < 1)), np.flatnonzero(share_K == 1)
-        problem = Binary(x_ND @ axes_DD, labels[:, classes_K].astype(np.float64), spectrum_D)
-    w = np.zeros((x_ND.shape[1] + 1, len(classes_K)))
+        problem = Binary(x_ND @ axes_DR, labels[:, classes_K].astype(np.float64), spectrum_R)
+    w = np.zeros((len(spectrum_R) + 1, len(classes_K)))
     fitted = []
     for strength in strengths:
         w = solve(problem, w, strength, tolerance, max_iterations)
-        fitted.append(LinearClassifier(axes_DD @ w[:-1], w[-1].copy(), classes_K.astype(np.int64), always))
+        fitted.append(LinearClassifier(axes_DR @ w[:-1], w[-1].copy(), classes_K.astype(np.int64), always))
     return fitted
+
+
+def _principal_axes(x_ND: Doubles) -> tuple[Doubles, Doubles]:
+    """Orthonormal axes (D, R) and the mean square along each (R,), R the smaller of N and D.
+
+    With fewer items than features the axes span the items alone: penalised weights have no part outside of that.
+    """
+    n, dim = x_ND.shape
+    if n >= dim:
+        spectrum_D, axes_DD = np.linalg.eigh(x_ND.T @ x_ND / n)
+        return axes_DD, spectrum_D
+    span_DN, _ = np.linalg.qr(x_ND.T)
+    inside_NN = x_ND @ span_DN
+    spectrum_N, turned_NN = np.linalg.eigh(inside_NN.T @ inside_NN / n)
+    return span_DN @ turned_NN, spectrum_N

@@ -49,7 +49,13 @@ def render(report: EvaluationReport, extras: Extras) -> str:
 
 HEALTH = (
     "Effective rank (RankMe) against the dimensions there are; deviation of the normalised embedding, 1 when it fills "
-    "the sphere; uniformity, 0 when collapsed. A collapsed encoder has rank and deviation near 0."
+    "the sphere; uniformity, 0 when collapsed and the more negative the better; alignment, the mean squared distance "
+    "of two items of one class and different groups, 0 when they are one point. A collapsed encoder has rank 1, "
+    "and all others near 0."
+)
+BUDGETS = (
+    "The score when learnt from so many labelled items of each class, or such a share of the training items. Bars: the "
+    "deviation over draws of these items, and over the seeds of untrained encoders."
 )
 
 
@@ -87,6 +93,13 @@ def _figures(report: EvaluationReport, extras: Extras) -> Iterator[str]:
         f"<div class='grid'>{dots}</div>",
         "Dots: test folds, of several seeds their mean. Diamonds: the mean with its 95 % interval.",
     )
+    budgets = "".join(
+        f"<div><h3>{escape(name)}</h3>{_plot(figures.budget_figure(report, name))}</div>"
+        for name, said in report.protocols.items()
+        if said.get("labels")
+    )
+    if budgets:
+        yield section("Few labels", f"<div class='grid'>{budgets}</div>", BUDGETS)
     if len(extras.features):
         how = {"pca": "the first two principal components", "tsne": "t-SNE"}[extras.map]
         maps = [

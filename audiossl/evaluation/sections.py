@@ -155,17 +155,18 @@ def confusion_table(report: EvaluationReport, protocol: str) -> str:
 
 
 def health_table(report: EvaluationReport) -> str:
-    """Effective rank, deviation and uniformity of every row."""
+    """Effective rank, deviation, uniformity and alignment of every row."""
     body = "".join(
         f"<tr class='{row.kind}'><td>{escape(row.name)}{'' if row.seed is None else f', seed {row.seed}'}</td>"
         f"<td class='n'>{row.dim}</td><td>{_gauge(row.health.rankme / row.dim, f'{row.health.rankme:.1f}')}</td>"
         f"<td>{_gauge(row.health.deviation, f'{row.health.deviation:.2f}')}</td>"
-        f"<td class='n'>{row.health.uniformity:.2f}</td></tr>"
+        f"<td class='n'>{row.health.uniformity:.2f}</td>"
+        f"<td class='n'>{'–' if row.health.alignment is None else f'{row.health.alignment:.2f}'}</td></tr>"
         for row in report.rows
     )
     return table(
         "<tr><th>embedding</th><th class='n'>dim</th><th>effective rank</th><th>deviation</th>"
-        "<th class='n'>uniformity</th></tr>",
+        "<th class='n'>uniformity</th><th class='n'>alignment</th></tr>",
         body,
     )
 

@@ -110,3 +110,15 @@ def test_labels_that_no_item_or_every_item_has_are_scored_alike_for_all():
     assert (logits[:, 0] == -np.inf).all()
     assert (logits[:, 4] == np.inf).all()
     assert np.isfinite(logits[:, 1:4]).all()
+
+
+def test_with_fewer_items_than_features_the_solution_is_the_same():
+    """The fit is then made in the span of the items."""
+    x, labels, _ = blobs(n=20, classes=4, dim=60)
+    strengths = [1e-2, 1.0]
+    for head, strength in zip(
+        fit_path(x, labels, strengths, tolerance=1e-9, max_iterations=200), strengths, strict=True
+    ):
+        assert np.abs(gradient(head, x, labels, strength)).max() <= 2e-9
+        other = LogisticRegression(C=strength, solver="newton-cg", tol=1e-10, max_iter=10_000).fit(x, labels)
+        np.testing.assert_allclose(head.weights, other.coef_.T, atol=1e-6)

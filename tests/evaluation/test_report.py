@@ -131,3 +131,30 @@ def test_curves_of_a_resumed_run_are_put_together(tmp_path):
 
         os.utime(tmp_path / part / "metrics.csv", (ord(part), ord(part)))
     assert figures.curves(tmp_path) == {"loss": ([1.0, 2.0, 3.0], [3.0, 2.5, 1.0]), "acc": ([3.0], [0.5])}
+
+
+def test_the_page_draws_the_curve_over_budgets_with_its_spread_over_draws_and_seeds(report, tmp_path):
+    protocol = load_protocol("few_shot@1")
+    x, labels, folds = blobs(n=80)
+    task = task_of(protocol, items_of(labels, folds))
+    rows = [
+        row.model_copy(update={"scores": {protocol.id: run_task(protocol, x + shift, task)}})
+        for row, shift in zip(report.rows, (0, *np.random.default_rng(1).normal(size=(3, *x.shape))), strict=True)
+    ]
+    few = report.model_copy(
+        update={
+            "rows": rows, "gains": [], "metrics": {protocol.id: "accuracy"},
+            "protocols": {protocol.id: protocol.model_dump(mode="json")},
+        }
+    )  # fmt: skip
+    model, twins = figures.budget_figure(few, protocol.id).data
+    assert list(model.x) == list(twins.x) == protocol.labels.budgets
+    assert list(model.y) == pytest.approx([100 * point.value for point in rows[0].scores[protocol.id].curve])
+    draws = [draw for row in rows[1:] for draw in row.scores[protocol.id].curve[3].draws]
+    assert twins.y[3] == pytest.approx(100 * np.mean(draws))
+    assert twins.error_y.array[3] == pytest.approx(100 * np.std(draws))
+    write_report(few, tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert "Few labels" in html
+    assert "labelled items of each class" in html
+    assert "so all of them are taken" in html
