@@ -10,9 +10,9 @@ from audiossl.evaluation.protocol import list_protocols, load_protocol
 
 FROZEN = {
     "events_linear@1": "293eacdf84a6437e0a026ed44309cd70e5570d621bd83c8ceda21fb35221876a",
-    "few_shot@1": "3a8ff71235a8f7956e6c78da991333af5d2f5f48e7a7dffb616e23af3c193cfc",
-    "label_fraction@1": "619f080e35b37a8bcc28c08c6a2b9ca6841f2093a148ca60e254e8e699439429",
-    "prototype@1": "6c13ff3e581ee140cfa457e0f9cdf9734c153de1393a8876ec258b09c3d05835",
+    "few_shot@1": "879f87840d23d65002f309278dea8307b18c7bd18e2a96bf116c2d8deaf97b6c",
+    "label_fraction@1": "98925746098fa04be267ab7472b066bccf6e5fc6a0e84a9262b130240910148c",
+    "prototype@1": "b7cba72a42055bf0a1b62bb4e93f035b4c4cb6798bf000fefabc64e0d568506e",
     "clustering@1": "857194ca6c3b9c5384a6591145a5ee97fffcd446c9e47f710ec16735604fc6e6",
     "retrieval@1": "11783345cb5098bd2ea250c0cd50af64a0b592da324c81606418d19ea96f62c2",
     "lr_nested@1": "a8183582756b6a48edcce87942769311ce3e943725dd90752d9fea32cbdf0a1d",
