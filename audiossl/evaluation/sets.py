@@ -103,7 +103,10 @@ def told_places(on: Sequence[str], told: Sequence[str]) -> Mapping[str, Path] | 
 def _name(source: str) -> str:
     """A name for a column and a folder: a file's without its ending, a task's after its manifest's."""
     path = Path(source)
-    short = path.stem if path.suffix in (".csv", ".tsv", ".yaml", ".yml") else path.name if path.exists() else source
+    if path.stem == "metadata" and path.parent.name:  # every audio folder calls its table so
+        path = path.parent
+    is_file = path.suffix in (".csv", ".tsv", ".yaml", ".yml")
+    short = path.stem if is_file else path.name if path.exists() or path != Path(source) else source
     return re.sub(r"[^\w.-]+", "-", short).strip("-.") or "data"
 
 

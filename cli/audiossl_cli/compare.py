@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiossl_cli.console import emit, emit_json, emit_table, progress, say
+from audiossl_cli.evaluate import spoken
 
 if TYPE_CHECKING:
     from audiossl.evaluation.comparison import ComparisonReport
@@ -36,6 +37,9 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the evaluations into this folder; with --on.")
     ] = None,
+    no_baselines: Annotated[
+        bool, typer.Option("--no-baselines", help="Show neither untrained encoders nor plain statistics; with --on.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole comparison as JSON.")] = False,
 ) -> None:
     """Say how much better one embedding is than another on the same test items, and whether that may be chance.
@@ -50,7 +54,7 @@ def compare(
     from audiossl.api import compare as run
     from audiossl.evaluation.sets import told_places
 
-    options = {} if protocol is None else {"protocols": protocol}
+    options = spoken(protocols=protocol, baselines=False if no_baselines else None)
     places = told_places(on, data or []) if on else (Path(data[0]) if data else None)
     report = run(a, b, on=on or (), data=places, out=out, progress=progress() if on else None, **options)
     if as_json:

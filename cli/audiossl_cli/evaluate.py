@@ -205,11 +205,13 @@ def show_classes(report: EvaluationReport) -> None:
     told = [
         [line.name, line.n, *map(percent, line.models), percent(line.untrained)] for line in class_lines(report, name)
     ]
-    emit_table(heads, told, title=f"{report.data.source}: accuracy within each class, %, {name}")
+    emit(f"{report.data.source}: accuracy within each class, %, {name}")
+    emit_table(heads, told)
     for row in rows:
         found = confusions(report, row, name)[:CONFUSIONS]
         pairs = [[one.name, one.taken_for, one.n, percent(one.share)] for one in found]
-        emit_table(["class", "taken for", "sounds", "%"], pairs, title=f"{row.name}, {name}: most frequent confusions")
+        emit(f"{row.name}, {name}: most frequent confusions")
+        emit_table(["class", "taken for", "sounds", "%"], pairs)
 
 
 def cells(cell: Cell | None) -> Sequence[str]:
