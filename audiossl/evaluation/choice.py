@@ -9,9 +9,9 @@ from audiossl.data.targets import Target
 from audiossl.errors import UsageError
 from audiossl.evaluation.protocol import Protocol, list_protocols, load_protocol
 
-QUICK = ("lr_nested@1", "knn@1")
+QUICK = ("lr_nested@1", "knn@1", "events_linear@1")
 GROUPS = {
-    "quick": "a linear probe and nearest neighbours",
+    "quick": "a linear probe and nearest neighbours; of timed events a linear head along the sound",
     "full": "every shipped protocol that needs no more than embeddings",
 }
 """What may be said in the place of a protocol's name. Of a group only those run that score the data's target."""

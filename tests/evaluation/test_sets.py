@@ -71,7 +71,9 @@ def test_groups_hold_what_scores_the_target_and_names_are_taken_at_their_word():
     for one in choice.fitting(full, "single", "made"):
         assert "single" in one.metrics
     both = choice.choose(["knn@1", "quick"])
-    assert [(one.protocol.id, one.by_name) for one in both] == [("knn@1", True), ("lr_nested@1", False)]
+    assert [(one.protocol.id, one.by_name) for one in both][:2] == [("knn@1", True), ("lr_nested@1", False)]
+    for target in ("single", "multi", "events"):
+        assert choice.fitting(quick, target, "made")
     multi_only = KNN.model_copy(update={"metrics": {"multi": ["map_macro"]}})
     asked = [choice.Wanted(multi_only, True)]
     assert choice.fitting(asked, "single", "made") == [multi_only]  # refused by name, where it is run
