@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 from audiossl import rng
+from audiossl.data.items import Item, Items
 from audiossl.errors import DataError
 from audiossl.evaluation.heads import build_head
 from audiossl.evaluation.probes import predict, run, task_of
@@ -243,6 +245,17 @@ def test_several_labels_are_learnt_by_a_sigmoid_each():
         exact = LogisticRegression(C=1 / (4 * 0.01 * len(one.train)), fit_intercept=False, tol=1e-8)
         exact.fit(x_1[one.train], task.truth[one.train, k])
         np.testing.assert_allclose(outcome.scores[:, k], exact.predict_proba(x_1[one.test])[:, 1], atol=1e-4)
+
+
+def test_the_epoch_of_several_labels_is_chosen_by_their_own_metric():
+    x, labels, folds = blobs(n=120)
+    rows = [
+        Item(id=str(i), path=f"{i}.wav", labels=[str(k), str((k + 1) % 4)] if i % 3 == 0 else [str(k)], fold=int(fold))
+        for i, (k, fold) in enumerate(zip(labels, folds, strict=True))
+    ]
+    score = run(QUICK, x, Items.from_rows(rows, Path("sounds"), name="made"))
+    assert score.metric == "map_macro" and score.test_selected and score.value > 0.5
+    assert all(1 <= fold.chosen["epoch"] <= 5 for fold in score.folds)
 
 
 def test_a_last_batch_of_one_item_stops_no_batch_norm(made):
