@@ -81,6 +81,9 @@ def export(
     out, progress = Path(out), progress or Silent()
     if to == "hf-dataset":
         from audiossl.embedding.export_hf import write_dataset as write
+
+        if out.exists():
+            raise UsageError(f"{out} is there already; give the name of a new folder")
     else:
         write = {"npz": _npz, "npy": _npy, "csv": _csv}[to]
         if out.is_dir():

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from audiossl import files
 from audiossl.embedding.store import Rows, schema
 from audiossl.embedding.view import Embeddings
-from audiossl.errors import UsageError, WriteError
+from audiossl.errors import WriteError
 from audiossl.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ ALL = "train"
 
 
 def write_dataset(view: Embeddings, x_ND: Array, out: Path, progress: Progress) -> list[Path]:
-    """Write `out/data/SPLIT.parquet` for each split and `out/README.md` (raises `UsageError`: `out` is there)."""
-    if out.exists():
-        raise UsageError(f"{out} is there already; give the name of a new folder")
+    """Write `out/data/SPLIT.parquet` for each split and `out/README.md`; the caller knows that `out` is new."""
     columns = view.table(view.columns)
     splits = _splits(columns)
     part = out.with_name(f".{out.name}{files.PART_SUFFIX}")

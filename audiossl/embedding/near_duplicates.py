@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from audiossl.embedding.hits import Hit, described
 from audiossl.embedding.nearest import rounding, similarity, units
@@ -148,6 +146,9 @@ class _Links:
         return sorted((part for part in parts if len(part)), key=lambda part: int(part[0]))
 
     def _join(self) -> None:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         none = np.empty(0, np.int64)
         a, b = (np.concatenate([none, *(pair[side] for pair in self._waiting)]) for side in (0, 1))
         size = len(self._label_N)
