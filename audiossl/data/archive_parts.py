@@ -155,7 +155,8 @@ def _entries(directory: bytes, max_entries: int) -> Iterator[tuple[list[Any], by
         for length in fields[10:13]:
             texts.append(directory[at : at + length])
             at += length
-        yield (fields, *texts)
+        name, extra, comment = texts
+        yield fields, name, extra, comment
 
 
 def _moved(joined: Joined, fields: list[Any], name: bytes, extra: bytes, comment: bytes) -> bytes:

@@ -50,7 +50,7 @@ def unpack_tar(stream: BinaryIO, writer: Writer) -> None:
                 _unpack_member(archive, member, writer)
                 watched.left = _MAX_HEADER_BYTES
                 archive.members = []  # type: ignore[attr-defined]
-            if not watched.ends_at(archive.offset):  # type: ignore[attr-defined]
+            if not watched.ends_at(archive.offset):
                 raise Refused("is cut or damaged: its end is missing")
     except tarfile.FilterError as error:
         raise Refused(f"is refused: {error}") from error

@@ -25,8 +25,8 @@ from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Items
 from audiossl.devices import cores
 from audiossl.errors import AudioError, DataError
+from audiossl.evaluation.features.source import Features
 from audiossl.evaluation.scores import Kind
-from audiossl.evaluation.source import Features
 from audiossl.progress import Progress
 
 RATE = 22_050

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from audiossl import rng
 from audiossl.data.splits import listed
 from audiossl.errors import DataError, UsageError
-from audiossl.evaluation import metrics
-from audiossl.evaluation.classes import class_accuracies
 from audiossl.evaluation.comparison import ClassChange, Comparison, ComparisonReport, ContextLine
+from audiossl.evaluation.measures import metrics
 from audiossl.evaluation.outcome import PER_ITEM
+from audiossl.evaluation.report.classes import class_accuracies
+from audiossl.evaluation.report.table import lines
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, Row
-from audiossl.evaluation.table import lines
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

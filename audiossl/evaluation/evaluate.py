@@ -20,18 +20,18 @@ from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import cache, honesty
 from audiossl.evaluation.baselines import baselines
 from audiossl.evaluation.choice import Wanted, choose, fitting
-from audiossl.evaluation.floors import floors
+from audiossl.evaluation.features.source import Features, Source
 from audiossl.evaluation.gains import gains
+from audiossl.evaluation.heads.zero_shot import check_texts
+from audiossl.evaluation.measures.floors import floors
 from audiossl.evaluation.options import EvaluateOptions
 from audiossl.evaluation.outcome import metric_of
 from audiossl.evaluation.probes import task_of
 from audiossl.evaluation.protocol import Protocol
-from audiossl.evaluation.report import Extras, write_report
+from audiossl.evaluation.report.write import Extras, write_report
 from audiossl.evaluation.rows import Scorer, baseline_row, model_row
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, ModelFacts
-from audiossl.evaluation.source import Features, Source
 from audiossl.evaluation.task import Ints, Task
-from audiossl.evaluation.zero_shot import check_texts
 from audiossl.modality import modality_of
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems

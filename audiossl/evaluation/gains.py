@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audiossl.evaluation import metrics
+from audiossl.evaluation.measures import metrics
 from audiossl.evaluation.outcome import PER_ITEM, bootstrap
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.end_to_end import EndToEndConfig

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from audiossl import rng
 from audiossl.data.items import Event
 from audiossl.errors import DataError, UsageError
-from audiossl.evaluation import metrics
 from audiossl.evaluation.event_faults import overlapping
-from audiossl.evaluation.event_metrics import EventScores
+from audiossl.evaluation.measures import metrics
+from audiossl.evaluation.measures.event_metrics import EventScores
+from audiossl.evaluation.measures.multilabel import MultiLabelScores
+from audiossl.evaluation.measures.resampling import Metric, affordable, resampled
 from audiossl.evaluation.metric_names import READINGS
 from audiossl.evaluation.metric_names import Metric as Name
-from audiossl.evaluation.multilabel import MultiLabelScores
 from audiossl.evaluation.protocol import Protocol
-from audiossl.evaluation.resampling import Metric, affordable, resampled
 from audiossl.evaluation.scores import FoldScore, Score
 from audiossl.evaluation.task import Round, Task
 

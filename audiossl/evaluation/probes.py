@@ -16,13 +16,18 @@ import numpy as np
 
 from audiossl.data.items import Items
 from audiossl.errors import DataError
-from audiossl.evaluation.budgets import check_budgets, score_budgets
-from audiossl.evaluation.detection import detect
 from audiossl.evaluation.finetune.predictor import end_to_end
-from audiossl.evaluation.gradient import by_gradient
-from audiossl.evaluation.grouping import clustering
-from audiossl.evaluation.linear import logistic_regression
-from audiossl.evaluation.neighbours import knn
+from audiossl.evaluation.heads.budgets import check_budgets, score_budgets
+from audiossl.evaluation.heads.detection import detect
+from audiossl.evaluation.heads.gradient import by_gradient
+from audiossl.evaluation.heads.linear import logistic_regression
+from audiossl.evaluation.heads.neighbours import knn
+from audiossl.evaluation.heads.prototypes import nearest_prototype
+from audiossl.evaluation.heads.work import Map, one_fit_per_core
+from audiossl.evaluation.heads.zero_shot import most_similar
+from audiossl.evaluation.measures.grouping import clustering
+from audiossl.evaluation.measures.retrieval import retrieval
+from audiossl.evaluation.measures.whole import Measured, score_whole
 from audiossl.evaluation.outcome import Floats, Outcome, metric_of, score_of
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
@@ -37,13 +42,8 @@ from audiossl.evaluation.protocol.parts import (
     RetrievalConfig,
     ZeroShotConfig,
 )
-from audiossl.evaluation.prototypes import nearest_prototype
-from audiossl.evaluation.retrieval import retrieval
 from audiossl.evaluation.scores import Score
 from audiossl.evaluation.task import Task, make_task
-from audiossl.evaluation.whole import Measured, score_whole
-from audiossl.evaluation.work import Map, one_fit_per_core
-from audiossl.evaluation.zero_shot import most_similar
 
 Predictor = Callable[[Protocol, Any, Task, int, Map], list[Outcome]]
 """(protocol, features of all items, task, seed, map): the outcome of every round, in order.

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from audiossl.data.items import Items
 from audiossl.evaluation import cache
 from audiossl.evaluation.baselines import Baseline
-from audiossl.evaluation.geometry import health
+from audiossl.evaluation.features.source import Source
+from audiossl.evaluation.measures.geometry import health
 from audiossl.evaluation.options import EvaluateOptions
 from audiossl.evaluation.probes import run_task
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.scores import Row, Score
-from audiossl.evaluation.source import Source
 from audiossl.evaluation.task import Task
 from audiossl.progress import Progress
 

@@ -13,8 +13,8 @@ from audiossl.data.splits import target_of
 from audiossl.errors import AudiosslError, UsageError
 from audiossl.evaluation.choice import Wanted, choose, fitting
 from audiossl.evaluation.evaluate import Model, Subjects, Where, evaluate_items, items_of, spoken, subjects
-from audiossl.evaluation.index import index_json, index_page
 from audiossl.evaluation.options import EvaluateOptions
+from audiossl.evaluation.report.index import index_json, index_page
 from audiossl.evaluation.sets import DataSet, FailedSet, SetReport, SuiteReport, data_sets
 from audiossl.progress import Progress, Silent
 from audiossl.version import __version__

@@ -10,8 +10,8 @@ import typer
 from audiossl_cli.console import duration, emit, emit_json, emit_table, hush, progress, say
 
 if TYPE_CHECKING:
+    from audiossl.evaluation.report.table import Line
     from audiossl.evaluation.scores import EvaluationReport
-    from audiossl.evaluation.table import Line
 
 RECIPE = "audio/demo"
 JUDGE = "knn@1"
@@ -77,7 +77,7 @@ def demo(
 
 def show(report: EvaluationReport) -> None:
     """Print the table of accuracies: the pretrained encoder, the untrained ones, the log-mel statistics."""
-    from audiossl.evaluation.table import lines
+    from audiossl.evaluation.report.table import lines
 
     data, protocols = report.data, list(report.protocols)
     title = f"Accuracy in %: {data.n} made-up sounds, {len(data.classes)} classes, {len(data.folds)} folds"

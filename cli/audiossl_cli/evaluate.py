@@ -13,9 +13,9 @@ from audiossl.errors import AudiosslError, SomeInputsFailed, UsageError
 from audiossl_cli.console import emit, emit_json, emit_table, progress, say
 
 if TYPE_CHECKING:
+    from audiossl.evaluation.report.table import Cell
     from audiossl.evaluation.scores import EvaluationReport
     from audiossl.evaluation.suite import Suite
-    from audiossl.evaluation.table import Cell
 
 WIDE = 2
 """Up to so many protocols are shown with intervals and folds of their own columns."""
@@ -153,7 +153,7 @@ def end(suite: Suite) -> None:
 
 def show(report: EvaluationReport) -> None:
     """Print the table of one data set, the gains in words, and what was left out."""
-    from audiossl.evaluation.table import columns, footnotes, gain_sentence, lines, test_folds
+    from audiossl.evaluation.report.table import columns, footnotes, gain_sentence, lines, test_folds
 
     heads, found, data = columns(report), lines(report), report.data
     title = f"{data.source}: {data.n} sounds, {len(data.classes)} classes, {test_folds(data)}"
@@ -176,7 +176,7 @@ def show(report: EvaluationReport) -> None:
 
 def show_sets(suite: Suite, *, per_class: bool) -> None:
     """Print the one table of several data sets, and the gains in words."""
-    from audiossl.evaluation.table import footnotes, gain_sentence, grid
+    from audiossl.evaluation.report.table import footnotes, gain_sentence, grid
 
     heads, found = grid(suite.report.named)
     names = [f"{head.data}\n{head.name}\n{head.measure}" for head in heads]
@@ -195,7 +195,7 @@ def show_sets(suite: Suite, *, per_class: bool) -> None:
 
 def show_classes(report: EvaluationReport) -> None:
     """Print every class under the first protocol that judges items, and what the models confuse most often."""
-    from audiossl.evaluation.classes import class_lines, confusions, judged
+    from audiossl.evaluation.report.classes import class_lines, confusions, judged
 
     if not (protocols := judged(report)):
         raise UsageError(f"{report.data.source}: no protocol judged items by class; leave --per-class out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +26,7 @@ def protocols(
     """
     from audiossl.evaluation.choice import GROUPS, TARGETS, groups_of
     from audiossl.evaluation.protocol import list_protocols, load_protocol
-    from audiossl.evaluation.table import DAGGER
+    from audiossl.evaluation.report.table import DAGGER
     from audiossl.recipe.yaml import dump_yaml
 
     if name is not None:
@@ -40,10 +41,15 @@ def protocols(
         scores = "; ".join(f"{TARGETS[target]}: {', '.join(names)}" for target, names in one.metrics.items())
         groups = ", ".join(groups_of(one)) or "in no group: ask for it by name"
         marked = f" {DAGGER}" if one.test_selected else ""
-        emit_entry(f"{one.id}{marked}", f"{one.title}. {' '.join(one.description.split())}", [scores, groups])
+        emit_entry(f"{one.id}{marked}", f"{one.title}: {summary(one)}", [scores, groups])
     emit("")
     for group, text in GROUPS.items():
         emit_entry(group, text)
+
+
+def summary(protocol: Protocol) -> str:
+    """The first sentence of the description."""
+    return re.split(r"(?<=\.)(?<!al\.) ", " ".join(protocol.description.split()))[0]
 
 
 def entry(protocol: Protocol) -> dict[str, object]:

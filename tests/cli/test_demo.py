@@ -29,7 +29,10 @@ def rooms(monkeypatch):
     def evaluate(models, items, **options):
         told.calls.append(("evaluate", items, options["out"]))
         numbers = {"pretrained": 0.3 + told.gain, "untrained": 0.3, "untrained_std": 0.01, "gain": told.gain}
-        gains = [Gain(model=0, protocol=name, interval=(0, 0.4), **numbers) for name in ("lr_nested@1", "knn@1")]
+        gains = [
+            Gain(model=0, protocol=name, metric="accuracy", interval=(0, 0.4), **numbers)
+            for name in ("lr_nested@1", "knn@1")
+        ]
         return SimpleNamespace(gains=gains)
 
     monkeypatch.setattr(training, "pretrain", pretrain)

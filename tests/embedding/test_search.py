@@ -14,7 +14,7 @@ from audiossl.bundle.save import save_bundle
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.embedding.hit_sounds import save_sounds
 from audiossl.errors import AudioError, CheckpointError, DataError, UsageError
-from audiossl.evaluation.retrieval import rank_queries
+from audiossl.evaluation.measures.retrieval import rank_queries
 from tests.embedding.conftest import RATE, chirp
 from tests.embedding.stores import sound, write_store
 

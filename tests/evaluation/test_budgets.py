@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from audiossl.errors import RecipeError, UsageError
-from audiossl.evaluation.budgets import draw
+from audiossl.evaluation.heads.budgets import draw
 from audiossl.evaluation.outcome import bootstrap
 from audiossl.evaluation.probes import predict, run, task_of
 from audiossl.evaluation.protocol import list_protocols, load_protocol

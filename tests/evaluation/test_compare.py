@@ -12,9 +12,9 @@ from audiossl import rng
 from audiossl.errors import DataError, UsageError
 from audiossl.evaluation.compare import Side, compare_sides, holm, mcnemar
 from audiossl.evaluation.comparison import sentence
-from audiossl.evaluation.floors import floors
 from audiossl.evaluation.gains import gains
-from audiossl.evaluation.geometry import health
+from audiossl.evaluation.measures.floors import floors
+from audiossl.evaluation.measures.geometry import health
 from audiossl.evaluation.probes import run_task, task_of
 from audiossl.evaluation.protocol import load_protocol
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, Health, ModelFacts, Row

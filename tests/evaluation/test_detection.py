@@ -11,10 +11,10 @@ from sklearn.preprocessing import StandardScaler
 from audiossl.data.items import Event, Item, Items
 from audiossl.embedding.frames import FrameFeatures
 from audiossl.errors import RecipeError
-from audiossl.evaluation import detection
-from audiossl.evaluation.detection import events_of
-from audiossl.evaluation.event_metrics import EventScores
-from audiossl.evaluation.frames import Frames
+from audiossl.evaluation.features.frames import Frames
+from audiossl.evaluation.heads import detection
+from audiossl.evaluation.heads.detection import events_of
+from audiossl.evaluation.measures.event_metrics import EventScores
 from audiossl.evaluation.probes import predict, run_task, task_of
 from audiossl.evaluation.protocol import list_protocols, load_protocol
 

@@ -12,8 +12,9 @@ from audiossl.bundle.save import save_bundle
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.manifest import load_items
 from audiossl.errors import DataError, UsageError
-from audiossl.evaluation import baselines, source
+from audiossl.evaluation import baselines
 from audiossl.evaluation.evaluate import evaluate
+from audiossl.evaluation.features import source
 from audiossl.progress import Silent
 from audiossl.recipe.encoders import AudioNtt2020Config
 from audiossl.recipe.schema import Recipe

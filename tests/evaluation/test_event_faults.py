@@ -9,7 +9,7 @@ import soundfile as sf
 from audiossl.data.items import Event, Item, Items
 from audiossl.errors import DataError
 from audiossl.evaluation.event_faults import check_events, overlapping
-from audiossl.evaluation.floors import floors
+from audiossl.evaluation.measures.floors import floors
 from audiossl.evaluation.task import make_task
 
 

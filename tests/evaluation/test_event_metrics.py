@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiossl.data.items import Event
-from audiossl.evaluation.event_metrics import EventScores, onset_counts, segment_counts
+from audiossl.evaluation.measures.event_metrics import EventScores, onset_counts, segment_counts
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "sed_eval_events.json").read_text())["cases"]
 

@@ -14,6 +14,7 @@ from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.decoded import DecodedStore
 from audiossl.data.items import Item, Items
 from audiossl.errors import AudiosslError, DataError
+from audiossl.evaluation.features.source import Source
 from audiossl.evaluation.finetune import predictor, training
 from audiossl.evaluation.finetune.sounds import Sounds, window_starts
 from audiossl.evaluation.gains import gains
@@ -21,9 +22,8 @@ from audiossl.evaluation.honesty import digest
 from audiossl.evaluation.outcome import Outcome, score_of
 from audiossl.evaluation.probes import predict, task_of
 from audiossl.evaluation.protocol import load_protocol
+from audiossl.evaluation.report.table import gain_sentence
 from audiossl.evaluation.scores import Row
-from audiossl.evaluation.source import Source
-from audiossl.evaluation.table import gain_sentence
 from audiossl.progress import Silent
 from audiossl.recipe.data import DataConfig
 from audiossl.recipe.encoders import AudioNtt2020Config

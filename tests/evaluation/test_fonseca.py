@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiossl.evaluation.fonseca import clip_means, neighbour_scores, supervised_scores
+from audiossl.evaluation.measures.fonseca import clip_means, neighbour_scores, supervised_scores
 
 ARRAYS = Path(__file__).parents[1] / "data" / "clip_scores.npz"
 

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from audiossl.evaluation import metrics
-from audiossl.evaluation.geometry import class_alignment, health
+from audiossl.evaluation.measures import metrics
+from audiossl.evaluation.measures.geometry import class_alignment, health
 from audiossl.evaluation.task import make_task
 from tests.evaluation.made import blobs, items_of
 

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from audiossl import rng
 from audiossl.data.items import Item, Items
 from audiossl.errors import DataError
-from audiossl.evaluation.heads import build_head
+from audiossl.evaluation.heads.networks import build_head
+from audiossl.evaluation.heads.validation import sides
 from audiossl.evaluation.probes import predict, run, task_of
 from audiossl.evaluation.protocol import load_protocol
 from audiossl.evaluation.protocol.gradient import LastEpochConfig
-from audiossl.evaluation.validation import sides
 from tests.evaluation.made import blobs, items_of
 
 EVAR, XARES = load_protocol("evar2026@1"), load_protocol("xares2025@1")

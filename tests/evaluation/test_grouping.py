@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from audiossl.errors import RecipeError, UsageError
-from audiossl.evaluation.grouping import k_means, purity
+from audiossl.evaluation.measures.grouping import k_means, purity
 from audiossl.evaluation.probes import run
 from audiossl.evaluation.protocol import list_protocols, load_protocol
 from tests.evaluation.made import blobs, items_of

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from audiossl.evaluation.heads import Dropout, build_head
+from audiossl.evaluation.heads.networks import Dropout, build_head
+from audiossl.evaluation.heads.scaling import fit_scaler
 from audiossl.evaluation.protocol.gradient import LinearConfig, MlpConfig
 from audiossl.evaluation.protocol.load import load_protocol
-from audiossl.evaluation.scaling import fit_scaler
 
 
 def stream(seed=0):

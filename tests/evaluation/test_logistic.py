@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from audiossl.errors import AudiosslError
-from audiossl.evaluation.logistic import fit_path
+from audiossl.evaluation.heads.logistic import fit_path
 from tests.evaluation.made import blobs
 
 STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]

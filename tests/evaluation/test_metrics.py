@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiossl.evaluation import metrics
+from audiossl.evaluation.measures import metrics
 
 
 def test_accuracies_of_a_counted_example():

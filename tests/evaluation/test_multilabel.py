@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from audiossl.evaluation.multilabel import MultiLabelScores
+from audiossl.evaluation.measures.multilabel import MultiLabelScores
 
 
 def made(seed, n=60, k=7, tied=False, rare=0.2):

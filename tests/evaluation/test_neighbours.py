@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiossl.evaluation import neighbours
-from audiossl.evaluation.neighbours import votes
+from audiossl.evaluation.heads import neighbours
+from audiossl.evaluation.heads.neighbours import votes
 
 
 def slow_votes(query, reference, labels, n_classes, k, temperature, own=None, owner=None):

@@ -15,15 +15,15 @@ from audiossl.bundle.bundle import Statistics
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Item, Items
 from audiossl.errors import DataError
-from audiossl.evaluation.gradient import by_gradient
-from audiossl.evaluation.heads import build_head
+from audiossl.evaluation.features.patches import MovingPatches, grid_of, patch_features
+from audiossl.evaluation.features.source import Source
+from audiossl.evaluation.heads.gradient import by_gradient
+from audiossl.evaluation.heads.inputs import MovingEncoder, MovingInputs, PatchInputs
+from audiossl.evaluation.heads.networks import build_head
 from audiossl.evaluation.honesty import digest
-from audiossl.evaluation.inputs import MovingEncoder, MovingInputs, PatchInputs
-from audiossl.evaluation.patches import MovingPatches, grid_of, patch_features
 from audiossl.evaluation.probes import run, task_of
 from audiossl.evaluation.protocol import load_protocol
 from audiossl.evaluation.protocol.gradient import LastEpochConfig
-from audiossl.evaluation.source import Source
 from audiossl.progress import Silent
 from audiossl.recipe.data import DataConfig
 from audiossl.recipe.encoders import VggLikeConfig

@@ -120,7 +120,7 @@ def test_the_hash_sees_every_number_and_no_words():
 def test_reading_a_protocol_imports_nothing_heavy():
     code = (
         "import sys; from audiossl.evaluation.protocol import load_protocol; load_protocol('knn@1'); "
-        "import audiossl.evaluation.table; print([m for m in ('torch', 'sklearn', 'numpy') if m in sys.modules])"
+        "import audiossl.evaluation.report.table; print([m for m in ('torch', 'sklearn', 'numpy') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audiossl.evaluation.heads.prototypes import prototypes
 from audiossl.evaluation.probes import predict, run, task_of
 from audiossl.evaluation.protocol import load_protocol
-from audiossl.evaluation.prototypes import prototypes
 from tests.evaluation.made import blobs, items_of
 
 PROTOCOL = load_protocol("prototype@1")

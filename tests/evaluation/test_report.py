@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from audiossl.evaluation import figures
-from audiossl.evaluation.floors import floors
 from audiossl.evaluation.gains import gains
-from audiossl.evaluation.geometry import health
+from audiossl.evaluation.measures.floors import floors
+from audiossl.evaluation.measures.geometry import health
 from audiossl.evaluation.probes import run_task, task_of
 from audiossl.evaluation.protocol import load_protocol
-from audiossl.evaluation.report import Extras, write_report
+from audiossl.evaluation.report import figures
+from audiossl.evaluation.report.table import gain_sentence, lines
+from audiossl.evaluation.report.write import Extras, write_report
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, ModelFacts, Row
-from audiossl.evaluation.table import gain_sentence, lines
 from tests.evaluation.made import blobs, items_of
 
 EVIL = '<script>alert("x")</script>$body{{plotly}}&amp;'

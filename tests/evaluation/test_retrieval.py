@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from audiossl.errors import UsageError
-from audiossl.evaluation import retrieval as module
+from audiossl.evaluation.measures import retrieval as module
+from audiossl.evaluation.measures.retrieval import rank_queries, retrieval
 from audiossl.evaluation.probes import run, task_of
 from audiossl.evaluation.protocol import load_protocol
-from audiossl.evaluation.retrieval import rank_queries, retrieval
 from tests.evaluation.made import blobs, items_of
 
 PROTOCOL = load_protocol("retrieval@1")

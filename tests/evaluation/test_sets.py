@@ -14,9 +14,9 @@ from audiossl.bundle.untrained import untrained_bundle
 from audiossl.errors import UsageError
 from audiossl.evaluation import choice
 from audiossl.evaluation.protocol import list_protocols, load_protocol
+from audiossl.evaluation.report.table import Cell, footnotes, grid, lines
 from audiossl.evaluation.scores import EvaluationReport
 from audiossl.evaluation.sets import data_sets, told_places
-from audiossl.evaluation.table import Cell, footnotes, grid, lines
 from audiossl.recipe.encoders import AudioNtt2020Config
 from audiossl.recipe.schema import Recipe
 from audiossl_cli.app import run

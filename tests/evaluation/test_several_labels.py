@@ -11,10 +11,10 @@ from sklearn.preprocessing import StandardScaler
 
 from audiossl.data.items import Design, Item, Items
 from audiossl.errors import DataError
-from audiossl.evaluation.floors import floors
 from audiossl.evaluation.gains import gains
-from audiossl.evaluation.multilabel import MultiLabelScores
-from audiossl.evaluation.neighbours import unit_rows, votes
+from audiossl.evaluation.heads.neighbours import unit_rows, votes
+from audiossl.evaluation.measures.floors import floors
+from audiossl.evaluation.measures.multilabel import MultiLabelScores
 from audiossl.evaluation.outcome import Outcome, score_of
 from audiossl.evaluation.probes import predict, run, run_task, task_of
 from audiossl.evaluation.protocol import load_protocol

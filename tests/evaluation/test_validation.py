@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from audiossl.errors import UsageError
-from audiossl.evaluation.grid import points
+from audiossl.evaluation.heads.grid import points
+from audiossl.evaluation.heads.validation import sides
 from audiossl.evaluation.probes import task_of
 from audiossl.evaluation.protocol import load_protocol
-from audiossl.evaluation.validation import sides
 from tests.evaluation.made import blobs, items_of
 
 HEAR, EVAR, XARES = (load_protocol(name) for name in ("hear2021@1", "evar2026@1", "xares2025@1"))

@@ -10,11 +10,11 @@ from typing import Any
 from audiossl.evaluation.cache import data_fingerprint
 from audiossl.evaluation.finetune.kept import keep, recall, round_path
 from audiossl.evaluation.finetune.sounds import Sounds
+from audiossl.evaluation.heads.work import Map
 from audiossl.evaluation.outcome import Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.end_to_end import AdamWConfig, EndToEndConfig
 from audiossl.evaluation.task import Round, Task
-from audiossl.evaluation.work import Map
 
 
 def end_to_end(protocol: Protocol, sounds: Sounds, task: Task, seed: int, parallel: Map) -> list[Outcome]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from audiossl.evaluation.metrics import alignment, uniformity
+from audiossl.evaluation.measures.metrics import alignment, uniformity
 from audiossl.methods.losses import contrastive
 from audiossl.methods.losses.contrastive import (
     bank_scores,

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiossl.evaluation.metrics import accuracy, class_accuracies, confusion
-from audiossl.evaluation.neighbours import unit_rows
+from audiossl.evaluation.heads.neighbours import unit_rows
+from audiossl.evaluation.measures.metrics import accuracy, class_accuracies, confusion
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from audiossl.evaluation.heads.scaling import Doubles, fit_scaler
+from audiossl.evaluation.heads.work import Map
 from audiossl.evaluation.outcome import Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.parts import KnnConfig
-from audiossl.evaluation.scaling import Doubles, fit_scaler
 from audiossl.evaluation.task import Round, Task
-from audiossl.evaluation.work import Map
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

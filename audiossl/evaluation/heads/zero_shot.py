@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from audiossl.bundle.bundle import Array, Bundle
 from audiossl.data.items import Items
 from audiossl.errors import UsageError
+from audiossl.evaluation.heads.work import Map
 from audiossl.evaluation.outcome import Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.parts import ZeroShotConfig
 from audiossl.evaluation.task import Task
-from audiossl.evaluation.work import Map
 
 
 def most_similar(protocol: Protocol, similar_NK: Array, task: Task, seed: int, parallel: Map) -> list[Outcome]:

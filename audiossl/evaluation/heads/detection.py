@@ -14,17 +14,17 @@ import numpy as np
 
 from audiossl.data.items import Event
 from audiossl.devices import cores
-from audiossl.evaluation.event_metrics import onset_counts
-from audiossl.evaluation.frames import Bools, Floats, Frames, Ints
-from audiossl.evaluation.linear import inner_fits
-from audiossl.evaluation.logistic import fit_path
+from audiossl.evaluation.features.frames import Bools, Floats, Frames, Ints
+from audiossl.evaluation.heads.linear import inner_fits
+from audiossl.evaluation.heads.logistic import fit_path
+from audiossl.evaluation.heads.scaling import fit_scaler
+from audiossl.evaluation.heads.work import Map
+from audiossl.evaluation.measures.event_metrics import onset_counts
 from audiossl.evaluation.outcome import Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.detection import DetectionConfig
 from audiossl.evaluation.protocol.parts import FixedConfig, NestedConfig, NewtonConfig
-from audiossl.evaluation.scaling import fit_scaler
 from audiossl.evaluation.task import Round, Task
-from audiossl.evaluation.work import Map
 
 ENTRIES = 250_000_000
 """Numbers that one fit may learn from; it holds about 28 bytes for each, so 7 GB."""

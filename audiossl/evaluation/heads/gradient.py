@@ -19,19 +19,19 @@ from torch.nn import functional as F
 from audiossl import rng
 from audiossl.devices import choose_device, one_thread_per_worker
 from audiossl.errors import DataError
-from audiossl.evaluation.fonseca import clip_means
-from audiossl.evaluation.grid import points
-from audiossl.evaluation.heads import build_head
-from audiossl.evaluation.inputs import ClipInputs, Inputs, MovingInputs, PatchInputs
+from audiossl.evaluation.features.patches import MovingPatches, Patches
+from audiossl.evaluation.heads.grid import points
+from audiossl.evaluation.heads.inputs import ClipInputs, Inputs, MovingInputs, PatchInputs
+from audiossl.evaluation.heads.networks import build_head
+from audiossl.evaluation.heads.scaling import fit_scaler
+from audiossl.evaluation.heads.validation import sides
+from audiossl.evaluation.heads.work import Map
+from audiossl.evaluation.measures.fonseca import clip_means
 from audiossl.evaluation.metric_names import READINGS
 from audiossl.evaluation.outcome import Floats, Ints, Outcome, judge, metric_of
-from audiossl.evaluation.patches import MovingPatches, Patches
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.gradient import AdamConfig, EpochChoice, SgdConfig
-from audiossl.evaluation.scaling import fit_scaler
 from audiossl.evaluation.task import Round, Task
-from audiossl.evaluation.validation import sides
-from audiossl.evaluation.work import Map
 
 
 class Fitted(NamedTuple):

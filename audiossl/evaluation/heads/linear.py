@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiossl.evaluation.logistic import LinearClassifier, fit_path
-from audiossl.evaluation.multilabel import MultiLabelScores
+from audiossl.evaluation.heads.logistic import LinearClassifier, fit_path
+from audiossl.evaluation.heads.scaling import Doubles, fit_scaler
+from audiossl.evaluation.heads.work import Map
+from audiossl.evaluation.measures.multilabel import MultiLabelScores
 from audiossl.evaluation.outcome import Floats, Ints, Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.parts import FixedConfig, NestedConfig, NewtonConfig
-from audiossl.evaluation.scaling import Doubles, fit_scaler
 from audiossl.evaluation.task import Round, Task
-from audiossl.evaluation.work import Map
 
 
 class InnerFit(NamedTuple):

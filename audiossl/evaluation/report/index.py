@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from audiossl.evaluation.page import PAGE
-from audiossl.evaluation.sections import READING, grid_table, section
+from audiossl.evaluation.report.page import PAGE
+from audiossl.evaluation.report.sections import READING, grid_table, section
+from audiossl.evaluation.report.table import footnotes, gain_sentence, grid, test_folds
 from audiossl.evaluation.sets import SetReport, SuiteReport
-from audiossl.evaluation.table import footnotes, gain_sentence, grid, test_folds
 
 
 def index_json(suite: SuiteReport) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from audiossl import rng
 from audiossl.errors import UsageError
-from audiossl.evaluation.neighbours import unit_rows
+from audiossl.evaluation.heads.neighbours import unit_rows
+from audiossl.evaluation.heads.scaling import Doubles, fit_scaler
+from audiossl.evaluation.measures.whole import Measured
 from audiossl.evaluation.protocol import Protocol
-from audiossl.evaluation.scaling import Doubles, fit_scaler
 from audiossl.evaluation.task import Task
-from audiossl.evaluation.whole import Measured
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

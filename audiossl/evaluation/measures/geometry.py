@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiossl.evaluation import metrics
-from audiossl.evaluation.neighbours import unit_rows
+from audiossl.evaluation.heads.neighbours import unit_rows
+from audiossl.evaluation.measures import metrics
 from audiossl.evaluation.scores import Health
 from audiossl.evaluation.task import Task
 from audiossl.training.monitors import effective_rank, scaled_std

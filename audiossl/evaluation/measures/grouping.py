@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audiossl.evaluation.neighbours import unit_rows
+from audiossl.evaluation.heads.neighbours import unit_rows
+from audiossl.evaluation.heads.scaling import Doubles, fit_scaler
+from audiossl.evaluation.measures.whole import Measured
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.parts import KMeansConfig
-from audiossl.evaluation.scaling import Doubles, fit_scaler
 from audiossl.evaluation.task import Task
-from audiossl.evaluation.whole import Measured
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiossl.data.items import Event
-from audiossl.evaluation.resampling import Metric
+from audiossl.evaluation.measures.resampling import Metric
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

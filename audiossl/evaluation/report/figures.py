@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiossl.evaluation import metrics
+from audiossl.evaluation.measures import metrics
 from audiossl.evaluation.metric_names import READINGS
+from audiossl.evaluation.report.table import Line
+from audiossl.evaluation.report.table import lines as table_lines
 from audiossl.evaluation.scores import EvaluationReport, Row
-from audiossl.evaluation.table import Line
-from audiossl.evaluation.table import lines as table_lines
 
 Floats = NDArray[np.floating]
 MapKind = Literal["pca", "tsne"]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from audiossl.evaluation.classes import class_lines, confusions
 from audiossl.evaluation.metric_names import READINGS
+from audiossl.evaluation.report.classes import class_lines, confusions
+from audiossl.evaluation.report.table import Cell, Column, GridLine, Line, columns, lines
 from audiossl.evaluation.scores import EvaluationReport, ModelFacts
-from audiossl.evaluation.table import Cell, Column, GridLine, Line, columns, lines
 from audiossl.recipe.yaml import dump_yaml
 
 CONFUSIONS = 12

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from audiossl.evaluation.newton import Binary, Bools, Doubles, Ints, Multinomial, Problem, solve
+from audiossl.evaluation.heads.newton import Binary, Bools, Doubles, Ints, Multinomial, Problem, solve
 
 
 @dataclass(frozen=True)

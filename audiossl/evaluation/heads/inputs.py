@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audiossl.evaluation.patches import MovingPatches, Patches
-from audiossl.evaluation.scaling import Doubles, Scale
+from audiossl.evaluation.features.patches import MovingPatches, Patches
+from audiossl.evaluation.heads.scaling import Doubles, Scale
 from audiossl.evaluation.task import Ints
 
 ROWS_AT_ONCE = 8192

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiossl import files
-from audiossl.evaluation import figures, sections
-from audiossl.evaluation.classes import judged
-from audiossl.evaluation.page import PAGE
+from audiossl.evaluation.report import figures, sections
+from audiossl.evaluation.report.classes import judged
+from audiossl.evaluation.report.page import PAGE
+from audiossl.evaluation.report.sections import section
+from audiossl.evaluation.report.table import footnotes, gain_sentence, grid, lines, test_folds
 from audiossl.evaluation.scores import EvaluationReport
-from audiossl.evaluation.sections import section
-from audiossl.evaluation.table import footnotes, gain_sentence, grid, lines, test_folds
 
 
 class Extras(NamedTuple):

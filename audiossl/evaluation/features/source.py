@@ -14,15 +14,15 @@ from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Items
 from audiossl.embedding.features import clip_features
 from audiossl.embedding.frames import frame_features
+from audiossl.evaluation.features.frames import Frames
+from audiossl.evaluation.features.patches import patch_features
 from audiossl.evaluation.finetune.sounds import Sounds
-from audiossl.evaluation.frames import Frames
-from audiossl.evaluation.patches import patch_features
+from audiossl.evaluation.heads.zero_shot import similarities
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
 from audiossl.evaluation.protocol.end_to_end import SoundFeatures
 from audiossl.evaluation.protocol.parts import ClipFeatures, PatchFeatures, ZeroShotConfig
 from audiossl.evaluation.task import Task
-from audiossl.evaluation.zero_shot import similarities
 from audiossl.progress import Progress
 
 Features = NDArray[np.float32]

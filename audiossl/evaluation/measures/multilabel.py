@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiossl.evaluation.resampling import Metric
+from audiossl.evaluation.measures.resampling import Metric
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiossl import rng
-from audiossl.evaluation import metrics
+from audiossl.evaluation.measures import metrics
 from audiossl.evaluation.outcome import metric_of
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.scores import FoldScore, Score

@@ -1,0 +1,1 @@
+"""What turns features into scores of classes, and how it is fitted and chosen."""

@@ -1,0 +1,1 @@
+"""What is measured: metrics, their intervals, clusters, neighbours, the geometry of an embedding."""

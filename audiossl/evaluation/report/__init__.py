@@ -1,0 +1,1 @@
+"""The report for people: lines of the table, figures, the page."""
