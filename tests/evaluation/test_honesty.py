@@ -183,7 +183,7 @@ def quick(protocol: Protocol) -> Protocol:
     """Once, and with fewer epochs: what is leaked, if anything is, does not depend on them."""
     epochs = getattr(protocol.fit, "epochs", 0)
     fit = (
-        protocol.fit.model_copy(update={"epochs": min(60 if protocol.head.name == "mlp" else 200, epochs)})
+        protocol.fit.model_copy(update={"epochs": min(15 if protocol.head.name == "mlp" else 200, epochs)})
         if epochs
         else protocol.fit
     )
