@@ -142,8 +142,8 @@ def right(task: Task, repeats: Sequence[Sequence[Outcome]]) -> Floats:
     return share_N
 
 
-def bootstrap(protocol: Protocol, task: Task, values_N: Floats, metric: str = "accuracy") -> tuple[float, float]:
-    """The interval of the mean over folds of `values_N`, test items drawn in whole groups.
+def bootstrap(protocol: Protocol, task: Task, values_N: Floats, metric: str = "accuracy") -> tuple[float, float] | None:
+    """The interval of the mean over folds of `values_N`, test items drawn in whole groups; None without groups to draw.
 
     Two encoders on one task get the same draws, so the values of a paired comparison are differences per item. Of
     `macro_accuracy` the mean within a fold is that over classes.

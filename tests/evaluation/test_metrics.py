@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from audiossl.evaluation.measures import metrics
+from audiossl.evaluation.measures.resampling import resampled
 
 
 def test_accuracies_of_a_counted_example():
@@ -90,3 +91,13 @@ def test_alignment_and_uniformity_in_closed_form():
     assert metrics.uniformity(np.ones((5, 3))) == pytest.approx(0)
     assert metrics.uniformity(np.array([[1.0, 0.0], [-1.0, 0.0]])) == pytest.approx(-8)
     assert metrics.uniformity(a) == pytest.approx(-4)
+
+
+def test_folds_of_one_group_each_have_no_interval():
+    values, folds = np.array([1.0, 0, 1, 1]), [np.array([0, 1]), np.array([2, 3])]
+    draws = metrics.fold_bootstrap(values, [np.zeros(2, int)] * 2, folds, 50, np.random.default_rng(0))
+    assert metrics.interval(draws, 0.95) is None
+    again = resampled([[lambda weights: 0.5]] * 2, [np.zeros(2, int)] * 2, 50, np.random.default_rng(0))
+    assert metrics.interval(again, 0.95) is None
+    two = metrics.fold_bootstrap(values, [np.array([0, 1]), np.zeros(2, int)], folds, 50, np.random.default_rng(0))
+    assert metrics.interval(two, 0.95) == (0.5, 1.0)

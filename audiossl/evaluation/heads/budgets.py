@@ -58,7 +58,8 @@ def score_budgets(protocol: Protocol, task: Task, predict: Callable[[Task], Sequ
     curve = [Point(at=at, value=score.value, draws=score.repeats or [score.value]) for at, score in scores.items()]
     notes = [f"{why}; it is left out" for why in _undefined(protocol.labels, task).values()]
     notes += _scarce(protocol.labels, task)
-    return scores[protocol.labels.headline].model_copy(update={"curve": curve, "notes": notes})
+    shown = scores[protocol.labels.headline]
+    return shown.model_copy(update={"curve": curve, "notes": [*shown.notes, *notes]})
 
 
 def check_budgets(protocol: Protocol, task: Task) -> None:

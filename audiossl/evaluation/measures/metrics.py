@@ -65,8 +65,10 @@ def fold_bootstrap(
             right, macro accuracy.
 
     Returns:
-        The R bootstrapped means.
+        The R bootstrapped means; none where every fold is one group, so that each draw would be the same.
     """
+    if one_group_each(groups):
+        return np.empty(0)
     classes_N = np.zeros(len(values_N), np.int64) if classes_N is None else classes_N
     total_R = np.zeros(draws)
     for fold_groups, fold_items in zip(groups, indices, strict=True):
@@ -87,8 +89,15 @@ def fold_bootstrap(
     return total_R / len(indices)
 
 
-def interval(draws_R: Floats, level: float) -> tuple[float, float]:
-    """The central interval that holds `level` of the bootstrap draws."""
+def one_group_each(groups: Sequence[Ints]) -> bool:
+    """Whether every fold is one single group, which tells nothing of how much scores vary."""
+    return all(len(np.unique(fold_groups)) == 1 for fold_groups in groups)
+
+
+def interval(draws_R: Floats, level: float) -> tuple[float, float] | None:
+    """The central interval that holds `level` of the bootstrap draws; None without any."""
+    if not len(draws_R):
+        return None
     low, high = np.quantile(draws_R, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from audiossl.evaluation.measures.metrics import one_group_each
+
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 Metric = Callable[[Floats | None], float]
@@ -40,8 +42,11 @@ def resampled(
         rng: where the draws come from.
 
     Returns:
-        Those of the `draws` values in which every fold has what the metric needs, for example a positive item.
+        Those of the `draws` values in which every fold has what the metric needs, for example a positive item; none
+        where every fold is one group.
     """
+    if one_group_each(groups):
+        return np.empty(0)
     total_R = np.zeros(draws)
     for repeats, of_items in zip(folds, groups, strict=True):
         _, group_N = np.unique(of_items, return_inverse=True)

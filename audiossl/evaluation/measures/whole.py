@@ -58,7 +58,7 @@ def score_whole(protocol: Protocol, task: Task, repeats: Sequence[Measured]) -> 
     )
 
 
-def _interval(protocol: Protocol, task: Task, values_N: Floats) -> tuple[float, float]:
+def _interval(protocol: Protocol, task: Task, values_N: Floats) -> tuple[float, float] | None:
     """Of the mean of `values_N`, items drawn in whole groups."""
     has_N = ~np.isnan(values_N)
     draws = metrics.fold_bootstrap(
