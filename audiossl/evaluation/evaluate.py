@@ -146,7 +146,7 @@ def evaluate_items(
     _duplicates(items, honesty.same_files(items), tasks, said)
     with honesty.untouched(models.bundles):
         features, items, failed = _embed(models.bundles, items, said, progress)
-        tasks = _tasks(chosen, items, said)
+        tasks = _tasks(chosen, items, said) if failed else tasks
         duplicates = _duplicates(items, _same_sounds(models.bundles[0], items, features[0]), tasks, said)
         scorer = Scorer(chosen, tasks, cache.data_fingerprint(items), _folds(said), said.threads)
         rows = [
