@@ -18,15 +18,17 @@ import threading
 from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
-from audiossl.bundle.bundle import Array, Bundle, Times
+from audiossl.bundle.bundle import Array, Bundle
 from audiossl.bundle.windows import Samples, Window, Windower
 from audiossl.devices import choose_device, cores, multiplies_bf16, one_thread_per_worker
+from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
-from audiossl.embedding.reading import Job, Reader, SoundFacts
+from audiossl.embedding.reading import Reader, SoundFacts
 from audiossl.errors import AudioError
 from audiossl.modality import modality_of
 from audiossl.recipe.schema import EmbeddingConfig
@@ -34,39 +36,6 @@ from audiossl.recipe.schema import EmbeddingConfig
 _CPU_BATCH_S, _DEVICE_BATCH_S = 5.0, 320.0
 _WAITING_BATCHES = 4
 """Batches' worth of windows of different lengths that may wait to be filled up."""
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """A job that is done: its W windows, times in seconds from the start of the file."""
-
-    job: Job
-    start_s: Times
-    end_s: Times
-    embeddings: Array
-    duration_s: float
-    sample_rate: int
-    short: bool
-    silent: bool
-    nonfinite: int
-
-    @property
-    def clip(self) -> Array:
-        """The embedding (D,) of the whole: the mean over windows."""
-        mean: Array = self.embeddings.mean(axis=0)
-        return mean
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A job that gave no rows, and why."""
-
-    job: Job
-    cause: str
-    offset_s: float | None
-
-
-Result = Embedded | Failed
 
 
 def embedding_config(bundle: Bundle, options: EmbedOptions) -> EmbeddingConfig:
@@ -90,6 +59,24 @@ class Engine:
         batch_s = (_CPU_BATCH_S if on_cpu else _DEVICE_BATCH_S) if options.batch_s == "auto" else options.batch_s
         self.batch_samples = round(batch_s * bundle.sample_rate)
         self.reader = Reader(modality_of(bundle.recipe), bundle.sample_rate, self.embedding, options.nonfinite)
+
+    @property
+    def embedding_dim(self) -> int:
+        """D of a row."""
+        return self.bundle.embedding_dim
+
+    def about(self) -> dict[str, Any]:
+        """What the store says of the model and where it ran; decides no number."""
+        return {"torch": torch.__version__, "device": str(self.device), "model": self.bundle.describe()}
+
+    def parameters(self) -> dict[str, Any]:
+        """Everything that decides the numbers in a store."""
+        return {
+            "model": self.bundle.sha256,
+            **self.embedding.model_dump(mode="json"),
+            "precision": "bf16" if self.bf16 else "32",
+            "nonfinite": self.reader.nonfinite,
+        }
 
     def run(self, jobs: Iterable[Job]) -> Generator[Result, None, None]:
         """One result per job, each as soon as it is done. Closing the iterator stops the workers.

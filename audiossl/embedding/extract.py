@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Item, Items
-from audiossl.embedding.engine import Embedded, Engine
+from audiossl.embedding.engine import Engine
+from audiossl.embedding.jobs import Embedded, Extraction, Job
 from audiossl.embedding.ledger import FAILURES, Failure, Key, Stamp, key_of, stamp_of
 from audiossl.embedding.options import EmbedOptions
-from audiossl.embedding.reading import Job
 from audiossl.embedding.writer import StoreWriter
 from audiossl.errors import UsageError, WriteError
 from audiossl.progress import Progress, Silent
@@ -97,14 +96,13 @@ def _locked(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def _embed(engine: Engine, items: Items, out: Path, options: EmbedOptions, progress: Progress) -> EmbedReport:
+def _embed(engine: Extraction, items: Items, out: Path, options: EmbedOptions, progress: Progress) -> EmbedReport:
     began = time.monotonic()
-    bundle = engine.bundle
     writer = StoreWriter(
         out,
-        {"audiossl": __version__, "torch": torch.__version__, "device": str(engine.device), "model": bundle.describe()},
-        _parameters(engine, options),
-        bundle.embedding_dim,
+        {"audiossl": __version__, **engine.about()},
+        engine.parameters(),
+        engine.embedding_dim,
         shard_items=options.shard_items,
         shard_s=options.shard_s,
     )
@@ -150,13 +148,3 @@ def _todo(asked: Iterable[Item], writer: StoreWriter, retry_failed: bool) -> tup
             stale.add(key)
         todo.append((item, stamp))
     return todo, stale
-
-
-def _parameters(engine: Engine, options: EmbedOptions) -> dict[str, Any]:
-    """Everything that decides the numbers in the store."""
-    return {
-        "model": engine.bundle.sha256,
-        **engine.embedding.model_dump(mode="json"),
-        "precision": "bf16" if engine.bf16 else "32",
-        "nonfinite": options.nonfinite,
-    }

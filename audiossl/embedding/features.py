@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from audiossl.bundle.bundle import Array, Bundle
 from audiossl.data.items import Items
-from audiossl.embedding.engine import Embedded, Engine, Failed
+from audiossl.embedding.engine import Engine
+from audiossl.embedding.jobs import Embedded, Failed, jobs_of
 from audiossl.embedding.options import EmbedOptions
-from audiossl.embedding.reading import jobs_of
 from audiossl.errors import DataError
 from audiossl.progress import Progress, Silent
 

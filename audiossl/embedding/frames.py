@@ -28,10 +28,9 @@ from torch.nn import functional as F
 from audiossl.bundle.bundle import Array, Bundle, Times
 from audiossl.data.items import Items
 from audiossl.devices import choose_device, cores, one_thread_per_worker
-from audiossl.embedding.engine import Failed
 from audiossl.embedding.features import refuse_failures
+from audiossl.embedding.jobs import Failed, Job, jobs_of
 from audiossl.embedding.options import EmbedOptions, FrameOptions
-from audiossl.embedding.reading import Job, jobs_of
 from audiossl.errors import AudioError
 from audiossl.modality import modality_of
 from audiossl.progress import Progress, Silent

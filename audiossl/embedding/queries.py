@@ -91,8 +91,7 @@ def _meaning(
 
 def _embedded(engine: Engine, meanings: Sequence[_Meaning]) -> Array:
     """The vector of each sound from outside."""
-    from audiossl.embedding.engine import Embedded
-    from audiossl.embedding.reading import Job
+    from audiossl.embedding.jobs import Embedded, Job
 
     vectors = np.empty((len(meanings), engine.bundle.embedding_dim), np.float32)
     for done in engine.run([Job(at, Path(meaning.path)) for at, meaning in enumerate(meanings)]):

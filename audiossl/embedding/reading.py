@@ -4,32 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from audiossl.bundle.windows import Window, Windower
-from audiossl.data.items import Items
+from audiossl.embedding.jobs import Job
 from audiossl.modality import Modality
 from audiossl.recipe.schema import EmbeddingConfig
 
 BLOCK_S = 60.0
 """Seconds decoded at once."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One example: a file, or the part of it from `start_s` to `end_s`. `index` is the caller's number for it."""
-
-    index: int
-    path: Path
-    start_s: float | None = None
-    end_s: float | None = None
-
-
-def jobs_of(items: Items) -> list[Job]:
-    """One job per row, numbered by row."""
-    parts = zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True)
-    return [Job(index, *part) for index, part in enumerate(parts)]
 
 
 @dataclass

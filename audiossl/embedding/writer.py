@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from audiossl import files
 from audiossl.bundle.bundle import Array
 from audiossl.data.items import Item
-from audiossl.embedding.engine import Embedded
+from audiossl.embedding.jobs import Embedded
 from audiossl.embedding.ledger import Failure, Key, Stamp, key_of, read_failures, write_failures
 from audiossl.embedding.store import INDEX, KINDS, Kind, Shard, is_whole, read_index, schema, write_index, write_shard
 from audiossl.errors import UsageError

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from audiossl.data.items import Item
-from audiossl.embedding.engine import Embedded
+from audiossl.embedding.jobs import Embedded, Job
 from audiossl.embedding.ledger import Stamp
-from audiossl.embedding.reading import Job
 from audiossl.embedding.writer import StoreWriter
 
 

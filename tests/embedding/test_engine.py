@@ -12,10 +12,10 @@ from audiossl.bundle.bundle import Statistics
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Item, Items
 from audiossl.data.manifest import load_items
-from audiossl.embedding.engine import Embedded, Engine, Failed
+from audiossl.embedding.engine import Engine
 from audiossl.embedding.features import clip_features, readable_features
+from audiossl.embedding.jobs import Embedded, Failed, Job, jobs_of
 from audiossl.embedding.options import EmbedOptions
-from audiossl.embedding.reading import Job, jobs_of
 from audiossl.errors import DataError, UsageError
 from audiossl.recipe.encoders import ResNet18Config, VggLikeConfig
 from audiossl.recipe.schema import Recipe

@@ -1,0 +1,79 @@
+"""What an engine is given, what it gives back, and what it must say of itself. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from audiossl.data.items import Items
+
+if TYPE_CHECKING:
+    from audiossl.bundle.bundle import Array, Times
+
+
+@dataclass(frozen=True)
+class Job:
+    """One example: a file, or the part of it from `start_s` to `end_s`. `index` is the caller's number for it."""
+
+    index: int
+    path: Path
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+def jobs_of(items: Items) -> list[Job]:
+    """One job per row, numbered by row."""
+    parts = zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True)
+    return [Job(index, *part) for index, part in enumerate(parts)]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A job that is done: its W windows, times in seconds from the start of the file."""
+
+    job: Job
+    start_s: Times
+    end_s: Times
+    embeddings: Array
+    duration_s: float
+    sample_rate: int
+    short: bool
+    silent: bool
+    nonfinite: int
+
+    @property
+    def clip(self) -> Array:
+        """The embedding (D,) of the whole: the mean over windows."""
+        mean: Array = self.embeddings.mean(axis=0)
+        return mean
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job that gave no rows, and why."""
+
+    job: Job
+    cause: str
+    offset_s: float | None
+
+
+Result = Embedded | Failed
+
+
+class Extraction(Protocol):
+    """An engine with a model and options, wherever it runs."""
+
+    @property
+    def embedding_dim(self) -> int:
+        """D of a row."""
+
+    def about(self) -> dict[str, Any]:
+        """What the store says of the model and where it ran; decides no number."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Everything that decides the numbers: a store holds rows of one set of them."""
+
+    def run(self, jobs: Iterable[Job]) -> Generator[Result, None, None]:
+        """One result per job, each as soon as it is done. Closing the iterator stops the work."""
