@@ -25,56 +25,47 @@ import torch
 
 from audiossl.bundle.bundle import Array, Bundle
 from audiossl.bundle.windows import Samples, Window, Windower
-from audiossl.devices import choose_device, cores, multiplies_bf16, one_thread_per_worker
+from audiossl.devices import cores, one_thread_per_worker
+from audiossl.embedding.extractor import make_extractor
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.reading import Reader, SoundFacts
+from audiossl.embedding.row_times import row_times
 from audiossl.errors import AudioError
-from audiossl.modality import modality_of
-from audiossl.recipe.schema import EmbeddingConfig
 
 _CPU_BATCH_S, _DEVICE_BATCH_S = 5.0, 320.0
 _WAITING_BATCHES = 4
 """Batches' worth of windows of different lengths that may wait to be filled up."""
 
 
-def embedding_config(bundle: Bundle, options: EmbedOptions) -> EmbeddingConfig:
-    """The bundle's windows with what `options` says otherwise."""
-    told = {name: value for name in ("window_s", "hop_s") if (value := getattr(options, name)) is not None}
-    return bundle.recipe.embedding.model_copy(update=told)
-
-
 class Engine:
-    """A bundle on its device, ready to embed jobs. Moves the bundle."""
+    """A model on its device, ready to embed jobs. Moves the model."""
 
-    def __init__(self, bundle: Bundle, options: EmbedOptions) -> None:
-        device = choose_device(options.device)
-        self.bundle = bundle.to(device)
-        self.device, on_cpu = device, device.type == "cpu"
-        self.bf16 = options.precision == "bf16" or (options.precision == "auto" and multiplies_bf16(device))
-        self.embedding = embedding_config(bundle, options)
-        Windower(self.embedding, bundle.sample_rate)  # refuses impossible windows before anything is read
+    def __init__(self, model: Bundle, options: EmbedOptions) -> None:
+        self.extractor = make_extractor(model, options)
+        rate, embedding = self.extractor.sample_rate, self.extractor.embedding
+        Windower(embedding, rate)  # refuses impossible windows before anything is read
+        on_cpu = self.extractor.device.type == "cpu"
         self.workers = cores() if options.workers == "auto" else options.workers
         self.mix_files = not on_cpu
         batch_s = (_CPU_BATCH_S if on_cpu else _DEVICE_BATCH_S) if options.batch_s == "auto" else options.batch_s
-        self.batch_samples = round(batch_s * bundle.sample_rate)
-        self.reader = Reader(modality_of(bundle.recipe), bundle.sample_rate, self.embedding, options.nonfinite)
+        self.batch_samples = round(batch_s * rate)
+        self.reader = Reader(self.extractor.modality, rate, embedding, options.nonfinite)
 
     @property
     def embedding_dim(self) -> int:
         """D of a row."""
-        return self.bundle.embedding_dim
+        return self.extractor.embedding_dim
 
     def about(self) -> dict[str, Any]:
         """What the store says of the model and where it ran; decides no number."""
-        return {"torch": torch.__version__, "device": str(self.device), "model": self.bundle.describe()}
+        return self.extractor.about()
 
     def parameters(self) -> dict[str, Any]:
         """Everything that decides the numbers in a store."""
         return {
-            "model": self.bundle.sha256,
-            **self.embedding.model_dump(mode="json"),
-            "precision": "bf16" if self.bf16 else "32",
+            **self.extractor.parameters(),
+            **self.extractor.embedding.model_dump(mode="json"),
             "nonfinite": self.reader.nonfinite,
         }
 
@@ -126,10 +117,10 @@ class Engine:
                     thread.join()
 
     def encode(self, batch: list[Samples]) -> Array:
-        """Embeddings (B, D) of prepared windows of one length."""
-        x_BS = torch.from_numpy(np.stack(batch)).to(self.device)
-        embeddings: Array = self.bundle.encode(x_BS, bf16=self.bf16).cpu().numpy()
-        return embeddings
+        """Rows (B, R, D) of prepared windows of one length."""
+        x_BS = torch.from_numpy(np.stack(batch)).to(self.extractor.device)
+        rows: Array = self.extractor.encode(x_BS).cpu().numpy()
+        return rows
 
 
 @dataclass(eq=False)
@@ -140,6 +131,9 @@ class _Open:
     facts: SoundFacts = field(default_factory=SoundFacts)
     windows: list[tuple[float, float]] = field(default_factory=list)
     rows: list[Array] = field(default_factory=list)
+    """(R, D) of each window."""
+    prepared: int = 0
+    """Samples that were encoded of each window."""
     error: AudioError | None = None
     read: bool = False
 
@@ -148,17 +142,18 @@ class _Open:
         return self.read and (self.error is not None or len(self.rows) == len(self.windows))
 
     def result(self, sample_rate: int) -> Result:
-        if self.error is None and not np.isfinite(rows := np.stack(self.rows)).all():
-            offset_s = self.windows[int(np.argmin(np.isfinite(rows).all(axis=1)))][0]
+        if self.error is None and not np.isfinite(rows_WRD := np.stack(self.rows)).all():
+            offset_s = self.windows[int(np.argmin(np.isfinite(rows_WRD).all(axis=(1, 2))))][0]
             self.error = AudioError(self.job.path, "its embedding is not finite", offset_s)
         if self.error is not None:
             return Failed(self.job, self.error.cause, self.error.offset_s)
-        start_s, end_s = np.array(self.windows).T + (self.job.start_s or 0.0)
+        start_s, end_s = row_times(np.array(self.windows), rows_WRD.shape[1], self.prepared, sample_rate)
+        shift_s = self.job.start_s or 0.0
         return Embedded(
             job=self.job,
-            start_s=start_s,
-            end_s=end_s,
-            embeddings=rows,
+            start_s=start_s.ravel() + shift_s,
+            end_s=end_s.ravel() + shift_s,
+            embeddings=rows_WRD[:, : start_s.shape[1]].reshape(-1, rows_WRD.shape[2]),
             duration_s=self.facts.samples / sample_rate,
             sample_rate=self.facts.file_rate,
             short=self.facts.short,
@@ -197,8 +192,9 @@ class _Worker:
         return self._settled()
 
     def _put(self, owner: _Open, window: Window) -> None:
-        samples = self._engine.bundle.frontend.prepare(window.samples)
+        samples = self._engine.extractor.prepare(window.samples)
         owner.windows.append((window.start_s, window.end_s))
+        owner.prepared = len(samples)
         bucket = self._buckets.setdefault(len(samples), [])
         bucket.append((owner, samples))
         self._waiting += len(samples)
@@ -210,8 +206,8 @@ class _Worker:
     def _encode(self, length: int) -> None:
         bucket = self._buckets.pop(length)
         self._waiting -= length * len(bucket)
-        for (owner, _), row in zip(bucket, self._engine.encode([samples for _, samples in bucket]), strict=True):
-            owner.rows.append(row)
+        for (owner, _), rows in zip(bucket, self._engine.encode([samples for _, samples in bucket]), strict=True):
+            owner.rows.append(rows)
 
     def _flush(self) -> None:
         for length in list(self._buckets):
@@ -229,4 +225,4 @@ class _Worker:
     def _settled(self) -> list[Result]:
         done = [this for this in self._open if this.settled]
         self._open = [this for this in self._open if not this.settled]
-        return [this.result(self._engine.bundle.sample_rate) for this in done]
+        return [this.result(self._engine.extractor.sample_rate) for this in done]

@@ -93,7 +93,7 @@ def _embedded(engine: Engine, meanings: Sequence[_Meaning]) -> Array:
     """The vector of each sound from outside."""
     from audiossl.embedding.jobs import Embedded, Job
 
-    vectors = np.empty((len(meanings), engine.bundle.embedding_dim), np.float32)
+    vectors = np.empty((len(meanings), engine.embedding_dim), np.float32)
     for done in engine.run([Job(at, Path(meaning.path)) for at, meaning in enumerate(meanings)]):
         meaning = meanings[done.job.index]
         if not isinstance(done, Embedded):

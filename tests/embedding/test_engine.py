@@ -121,7 +121,7 @@ def test_a_bug_in_a_worker_is_raised_and_not_taken_for_a_bad_file(bundle, sounds
 def test_an_embedding_that_is_not_finite_fails_its_file(bundle, sounds, monkeypatch):
     jobs = jobs_of(load_items(str(sounds(1.0))))
     engine = Engine(bundle, EmbedOptions(window_s=0.5))
-    monkeypatch.setattr(engine, "encode", lambda batch: np.full((len(batch), 32), np.nan, np.float32))
+    monkeypatch.setattr(engine, "encode", lambda batch: np.full((len(batch), 1, 32), np.nan, np.float32))
     (result,) = engine.run(jobs)
     assert isinstance(result, Failed) and "not finite" in result.cause
 
