@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiossl.encoders.base import Encoder
+from audiossl.encoders.layers import Layer, frequency_first
 from audiossl.encoders.shapes import pad_frames, require_bands
 from audiossl.errors import RecipeError
 from audiossl.recipe.encoders import AudioNtt2020Config, AudioNtt2022Config
@@ -26,7 +27,16 @@ class _AudioNtt(Encoder):
     def convolved(self, x_BCFT: Tensor) -> Tensor:
         """Features (B, U, channels * bands) per frame, the channels of one band side by side."""
         maps_BCFU: Tensor = self.features(pad_frames(x_BCFT, self.min_frames))
-        return maps_BCFU.permute(0, 3, 2, 1).flatten(2)
+        return frequency_first(maps_BCFU)
+
+    def layers(self) -> dict[str, Layer]:
+        """The convolution blocks; then of the MLP the hidden layer and the output, both after their ReLU."""
+        blocks = [module for module in self.features if isinstance(module, nn.ReLU)]
+        return {
+            **{f"block{number}": Layer(relu, frequency_first) for number, relu in enumerate(blocks, 1)},
+            "hidden": Layer(self.fc[1]),
+            "fc": Layer(self.fc),
+        }
 
     def pool(self, x_BUD: Tensor) -> Tensor:
         """Maximum plus mean over time, (B, U, D) to (B, D)."""

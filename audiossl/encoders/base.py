@@ -10,6 +10,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from audiossl.encoders.layers import Layer
+
 
 class Encoder(nn.Module, abc.ABC):
     """From log-mel (B, 1, F, T) of any T to an embedding (B, D).
@@ -33,6 +35,10 @@ class Encoder(nn.Module, abc.ABC):
     @abc.abstractmethod
     def pool(self, x_BUD: Tensor) -> Tensor:
         """From frame embeddings (B, U, frame_dim) to the embedding (B, embedding_dim)."""
+
+    def layers(self) -> dict[str, Layer]:
+        """The layers whose output can be taken instead of `frames`, from input to output; names never change."""
+        return {}
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """The embedding (B, embedding_dim) of log-mel (B, 1, F, T)."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiossl.encoders.base import Encoder
+from audiossl.encoders.layers import Layer, frequency_first, outputs
 from audiossl.encoders.shapes import pad_frames, require_bands
 from audiossl.recipe.encoders import CausalConfig, CausalWaveformConfig
 
@@ -60,6 +61,13 @@ class Causal(Encoder):
     def pool(self, x_BUD: Tensor) -> Tensor:
         """The average over time (B, C)."""
         return x_BUD.mean(dim=1)
+
+    def layers(self) -> dict[str, Layer]:
+        """The convolutions, and the GRU's outputs."""
+        convolutions = {
+            f"conv{number}": Layer(block, frequency_first) for number, block in enumerate(self.convolutions, 1)
+        }
+        return {**convolutions, "gru": Layer(self.gru, outputs)}
 
 
 class _CausalBlock(nn.Module):

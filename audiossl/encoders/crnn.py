@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from audiossl.encoders.base import Encoder
 from audiossl.encoders.blocks import ConvBlock
+from audiossl.encoders.layers import Layer, outputs, time_first
 from audiossl.encoders.shapes import pad_frames, require_bands
 from audiossl.recipe.encoders import CrnnConfig
 
@@ -48,6 +49,11 @@ class Crnn(Encoder):
         """Forward times backward at the last step (B, 64)."""
         forward, backward = x_BUD[:, -1].chunk(2, dim=1)
         return forward * backward
+
+    def layers(self) -> dict[str, Layer]:
+        """The convolution blocks, and the GRU's outputs in both directions."""
+        blocks = {"conv1": self.conv1, "conv2": self.conv2, "conv3": self.conv3}
+        return {**{name: Layer(block, time_first) for name, block in blocks.items()}, "rnn1": Layer(self.rnn1, outputs)}
 
     def logits(self, x_BCFT: Tensor) -> Tensor:
         """The classifier's scores (B, num_classes)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from audiossl.encoders.base import Encoder
+from audiossl.encoders.layers import Layer, time_first
 from audiossl.encoders.shapes import require_bands
 from audiossl.recipe.encoders import ResNet18Config
 
@@ -76,6 +77,11 @@ class ResNet18(Encoder):
     def pool(self, x_BUD: Tensor) -> Tensor:
         """The average over time (B, 512)."""
         return x_BUD.mean(dim=1)
+
+    def layers(self) -> dict[str, Layer]:
+        """The stem after its maximum, and the four stages."""
+        stages = {"stem": self.relu, "layer1": self.layer1, "layer2": self.layer2, "layer3": self.layer3}
+        return {name: Layer(stage, time_first) for name, stage in {**stages, "layer4": self.layer4}.items()}
 
     def logits(self, x_BCFT: Tensor) -> Tensor:
         """The classifier's scores (B, num_classes)."""

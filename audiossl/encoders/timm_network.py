@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audiossl.encoders.base import Encoder
+from audiossl.encoders.layers import Layer, frequency_first
 from audiossl.encoders.shapes import pad_frames, require_bands
 from audiossl.errors import RecipeError
 from audiossl.recipe.encoders import TimmConfig
@@ -34,23 +35,37 @@ class TimmNetwork(Encoder):
     def __init__(self, config: TimmConfig, n_mels: int) -> None:
         super().__init__()
         require_bands(config.name, n_mels, 16)
-        self.network = _create(config.model)
+        self.network, self._bands = _create(config.model), n_mels
         self.embedding_dim = self.frame_dim = self._probe(config.model, n_mels)
 
     def frames(self, x_BCFT: Tensor) -> Tensor:
         """The last maps averaged over frequency (B, U, D)."""
         x_BCFT = pad_frames(x_BCFT, self.min_frames)
         maps: Tensor = self.network(x_BCFT)
-        if maps.dim() == 4:
-            return maps.mean(dim=2).transpose(1, 2)
-        network: Any = self.network
-        patch_rows = -(-x_BCFT.shape[2] // network.patch_embed.patch_size[0])
-        tokens_BPD = maps[:, network.num_prefix_tokens :]
-        return tokens_BPD.reshape(len(maps), patch_rows, -1, maps.shape[2]).mean(dim=1)
+        return self._mapped(maps, x_BCFT.shape[2]).mean(dim=2).transpose(1, 2)
 
     def pool(self, x_BUD: Tensor) -> Tensor:
         """The average over time (B, D)."""
         return x_BUD.mean(dim=1)
+
+    def layers(self) -> dict[str, Layer]:
+        """The stages that timm lists as features of the network, under timm's names."""
+        network: Any = self.network
+        modules = dict(self.network.named_modules())
+        names = [stage["module"] for stage in getattr(network, "feature_info", [])]
+        return {name: Layer(modules[name], self._layer_frames) for name in names if name in modules}
+
+    def _layer_frames(self, maps: Tensor) -> Tensor:
+        return frequency_first(self._mapped(maps, self._bands))
+
+    def _mapped(self, maps: Tensor, bands: int) -> Tensor:
+        """Maps (B, D, F', U) of a convolutional network as they are, of a transformer its patches laid out again."""
+        if maps.dim() == 4:
+            return maps
+        network: Any = self.network
+        patch_rows = -(-bands // network.patch_embed.patch_size[0])
+        tokens_BPD = maps[:, network.num_prefix_tokens :]
+        return tokens_BPD.reshape(len(maps), patch_rows, -1, maps.shape[2]).permute(0, 3, 1, 2)
 
     @torch.no_grad()
     def _probe(self, model: str, n_mels: int) -> int:

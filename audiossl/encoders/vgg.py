@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from audiossl.encoders.base import Encoder
 from audiossl.encoders.blocks import ConvBlock
+from audiossl.encoders.layers import Layer, time_first
 from audiossl.encoders.shapes import pad_frames, require_bands
 from audiossl.recipe.encoders import VggLikeConfig
 
@@ -46,7 +47,7 @@ class VggLike(Encoder):
     def frames(self, x_BCFT: Tensor) -> Tensor:
         """Maximum, then mean over frequency (B, T // 8, 256)."""
         maps = pad_frames(x_BCFT, self.min_frames).transpose(2, 3)
-        for block in (self.conv0, self.conv1, self.conv2, self.conv3, self.conv4, self.conv5):
+        for block in self._blocks():
             maps = block(maps)
         return torch.cat([maps.amax(dim=3), maps.mean(dim=3)], dim=1).transpose(1, 2)
 
@@ -54,6 +55,14 @@ class VggLike(Encoder):
         """Maximum of the maxima and mean of the means over time, then the dense layer (B, 512)."""
         maxima, means = x_BUD.chunk(2, dim=2)
         return torch.relu(self.dense1(torch.cat([maxima.amax(dim=1), means.mean(dim=1)], dim=1)))
+
+    def layers(self) -> dict[str, Layer]:
+        """The convolution blocks, and the dense layer before its ReLU, which has no time."""
+        blocks = {f"conv{number}": Layer(block, time_first) for number, block in enumerate(self._blocks())}
+        return {**blocks, "dense1": Layer(self.dense1)}
+
+    def _blocks(self) -> tuple[ConvBlock, ...]:
+        return self.conv0, self.conv1, self.conv2, self.conv3, self.conv4, self.conv5
 
     def logits(self, x_BCFT: Tensor) -> Tensor:
         """The classifier's scores (B, num_classes)."""

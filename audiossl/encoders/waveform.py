@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from audiossl.encoders.base import Encoder
+from audiossl.encoders.layers import Layer, frequency_first
 from audiossl.encoders.shapes import pad_frames
 from audiossl.recipe.encoders import WaveformCnnConfig
 
@@ -39,6 +40,12 @@ class WaveformCnn(Encoder):
     def pool(self, x_BUD: Tensor) -> Tensor:
         """Maximum plus mean over time, (B, U, D) to (B, D)."""
         return x_BUD.amax(dim=1) + x_BUD.mean(dim=1)
+
+    def layers(self) -> dict[str, Layer]:
+        """The convolutions after their ReLU, and the MLP's output."""
+        blocks = [module for module in self.features if isinstance(module, nn.ReLU)]
+        convolutions = {f"conv{number}": Layer(relu, frequency_first) for number, relu in enumerate(blocks, 1)}
+        return {**convolutions, "fc": Layer(self.fc)}
 
 
 def _block(channels_in: int, channels: int, kernel: int, stride: int) -> list[nn.Module]:
