@@ -22,7 +22,7 @@ FROZEN = {
     "xares2025@1": "e37bbf658e257ce08bfe7d491ee81c7f212a9c6d92865b8cb1d3e02bcf492918",
     "fonseca2021@1": "456055045f1a952b55be3bc5aeb3e299e7c408a195ec9062b7e73b2e81c7d0ad",
     "finetune@1": "83268c07ae1560a501f7dbf735e3f8d37d6bdc44d692b0af51d2fbc96009b58b",
-    "scratch@1": "7564e76f988dc9caf8cec1f4096f9f520acd0ca7fb5946a5e47c0785c0eb5344",
+    "scratch@1": "974d5b61da3e903b7ebfac607a30eb3b31171cdaaeedc5feacda2e34ac08ce6d",
     "knn@1": "d86220fdb3b1c3584fd01cd572fc4e143cfda52e46f62dc046aa154dd03f5eaf",
     "zero_shot@1": "479b783a189499dc357607a2358b01e7689e385da336a49482158c7bbc6af27e",
 }
