@@ -242,6 +242,7 @@ def _data_facts(items: Items, scorer: Scorer, failed: list[str], duplicates: lis
         fingerprint=scorer.fingerprint,
         tested=[one.test.tolist() for one in task.rounds],
         floors=floors(task),
+        left_out=items.left_out,
         failed=failed,
         duplicates=duplicates,
     )

@@ -23,7 +23,7 @@ class EvaluateOptions(Config):
     baselines: bool = True
     """Score the untrained twins and the plain statistics too."""
     cache: bool = True
-    """Take baseline scores from the user's cache folder, and keep them there."""
+    """Take baseline scores and finished rounds of fine-tuning from the user's cache folder, and keep them there."""
     skip_failed: bool = False
     """Leave out files that cannot be decoded, and list them, instead of refusing."""
     allow_duplicates: bool = False

@@ -156,6 +156,8 @@ class DataFacts(Record):
     """For each fold the items it tests."""
     floors: dict[str, dict[str, float]]
     """What needs no embedding, by name: `chance`, `most frequent class`; metric to value."""
+    left_out: int = 0
+    """Rows that the data set lists and this copy of it, known to be partial, has no file for; nothing counts them."""
     failed: list[str]
     """Files that could not be decoded and were left out, with the reason."""
     duplicates: list[str] = []

@@ -87,7 +87,7 @@ def evaluate(
         bool, typer.Option("--no-baselines", help="Score neither untrained encoders nor plain statistics.")
     ] = False,
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Measure the baselines again, and do not keep their scores.")
+        bool, typer.Option("--no-cache", help="Measure baselines and finished rounds of fine-tuning again; keep none.")
     ] = False,
     per_class: Annotated[
         bool, typer.Option("--per-class", help="Print every class too, and what is confused most often.")

@@ -121,12 +121,6 @@ def test_faults_are_met_before_any_embedding(bundle, sounds, monkeypatch):
         evaluate(bundle, sounds, seed=[1])
 
 
-def test_six_statistics_in_closed_form():
-    x = np.array([[1.0, 2.0, 4.0, 9.0]], np.float32)
-    np.testing.assert_allclose(baselines.six_statistics(x), [4, x.std(), 1, 9, 3, np.std([1, 2, 5])], rtol=1e-6)
-    assert np.isfinite(baselines.six_statistics(x[:, :1])).all()
-
-
 @pytest.mark.shared
 @pytest.mark.slow
 def test_plain_statistics_reach_their_floors_on_esc10(shared):

@@ -192,7 +192,9 @@ def test_empty_cells_notes_and_duplicates_have_footnotes(report):
     plain["metrics"]["other@1"] = "accuracy"
     plain["rows"][0]["scores"]["knn@1"]["notes"] = ["one item does not count"]
     plain["data"]["duplicates"] = ["a.wav and b.wav (split 1)", "c and d (split 2)"]
+    plain["data"]["left_out"] = 1234
     notes = footnotes([EvaluationReport.model_validate(plain)])
+    assert any("partial copy: 1,234 sounds" in note for note in notes)
     assert any(note.startswith("other@1 looks at short windows of a sound, so it scores no ") for note in notes)
     assert "knn@1: one item does not count" in notes
     assert any("on both sides of a split: a.wav and b.wav (split 1) and 1 more" in note for note in notes)

@@ -168,6 +168,11 @@ def _footnotes(report: EvaluationReport) -> Iterator[str]:
             yield f"{name} starts from random weights: what stands there for a model is its architecture's score"
         notes = [note for row in report.rows if name in row.scores for note in row.scores[name].notes]
         yield from (f"{name}: {note}" for note in dict.fromkeys(notes))
+    if report.data.left_out:
+        yield (
+            f"{report.data.source}: scored on a partial copy: {report.data.left_out:,} sounds that the set lists are "
+            "not there, so this is no score on the whole set"
+        )
     if report.data.duplicates:
         more = f" and {len(report.data.duplicates) - 1} more" if len(report.data.duplicates) > 1 else ""
         yield f"{report.data.source}: a sound is on both sides of a split: {report.data.duplicates[0]}{more}"
