@@ -23,10 +23,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from audiossl.audio.views.base import Draw
 from audiossl.audio.views.build import build_views
 from audiossl.recipe import spectrogram_views as sv
 from audiossl.recipe.views import ViewsConfig
+from audiossl.views.base import Draw
 
 Array = np.ndarray
 LN_10 = np.float32(np.log(10))

@@ -17,7 +17,6 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from audiossl.audio.views.base import Draw
 from audiossl.data.batches import Batch
 from audiossl.errors import DataError, TrainingDiverged
 from audiossl.methods.base import At, Method
@@ -26,6 +25,7 @@ from audiossl.rng import key, torch_stream
 from audiossl.training.gather import gather_rows
 from audiossl.training.monitors import Health
 from audiossl.training.optim import build_optimiser, lr_factor, set_lr
+from audiossl.views.base import Draw, Views
 
 
 class Learner(LightningModule):
@@ -35,7 +35,7 @@ class Learner(LightningModule):
         recipe: resolved; nothing "auto" that matters here.
         method: encoder, heads and state.
         frontend: waveforms (B, S) to spectrograms (B, 1, F, T).
-        views: `.waveform(x_BS, draw)` and `.spectrogram(x_BCFT, draw)`.
+        views: what is done to a batch before and after the front end.
         steps: optimiser steps of the whole run.
         batches_per_epoch: micro-batches per pass over the data.
         first_step: optimiser steps done by earlier, interrupted runs.
@@ -48,7 +48,7 @@ class Learner(LightningModule):
         recipe: Recipe,
         method: Method[Any],
         frontend: nn.Module,
-        views: nn.Module,
+        views: Views,
         *,
         steps: int,
         batches_per_epoch: int,
@@ -118,11 +118,11 @@ class Learner(LightningModule):
         generator = torch_stream(self.device, self.recipe.seed, "views", batch.step, self.global_rank)
         draw = Draw(generator, views=plan.views + plan.short)
         with torch.autocast(self.device.type, enabled=False):
-            wave = self.views.waveform(batch.wave, replace(draw, views=plan.crops))  # type: ignore[operator]
-            whole: Tensor = self.views.spectrogram(self.frontend(wave[:seen], centre=False), draw)  # type: ignore[operator]
+            wave = self.views.before_frontend(batch.wave, replace(draw, views=plan.crops))
+            whole = self.views.after_frontend(self.frontend(wave[:seen], centre=False), draw)
             views = list(torch.split(whole[:full], n))
             if plan.short:
-                views += torch.split(self.views.short(whole[full:], plan.short_share, draw), n)  # type: ignore[operator]
+                views += torch.split(self.views.short(whole[full:], plan.short_share, draw), n)
         views = [view.contiguous(memory_format=torch.channels_last) for view in views]
         views += [part[:, None, None] for part in torch.split(wave[seen:], n)] if plan.waveforms else []
         if plan.text:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw, per_example
 from audiossl.recipe.spectrogram_views import BlurConfig
+from audiossl.views.base import Augmentation, Draw
+from audiossl.views.convolution import convolved
 
 
 class Blur(Augmentation):
@@ -25,7 +26,7 @@ class Blur(Augmentation):
     def apply(self, x: Tensor, radius: Tensor) -> Tensor:  # type: ignore[override]
         """`x` blurred; beyond its ends it is mirrored without repeating the end (cv2's `BORDER_REFLECT_101`)."""
         along_F, along_T = self._kernels(radius).unbind(1)
-        return _convolved(_convolved(x, along_F, -2), along_T, -1)
+        return convolved(convolved(x, along_F, -2), along_T, -1)
 
     def _kernels(self, radius: Tensor) -> Tensor:
         """Weights around the centre, zero outside each kernel's own size; (B, 2, 2 * largest radius + 1)."""
@@ -34,15 +35,3 @@ class Blur(Augmentation):
         sigma = torch.full_like(radius, self.sigma, dtype=torch.float32) if self.sigma else 0.3 * (radius - 1) + 0.8
         weight = (-0.5 * (offset / sigma) ** 2).exp_() * (offset.abs() <= radius)
         return weight / weight.sum(-1, keepdim=True)
-
-
-def _convolved(x: Tensor, kernel_BK: Tensor, dim: int) -> Tensor:
-    """`x` convolved along `dim`, each example with its own symmetric kernel."""
-    size, radius = x.shape[dim], kernel_BK.shape[1] // 2
-    period = max(1, 2 * (size - 1))
-    index = torch.arange(-radius, size + radius, device=x.device) % period
-    padded = x.index_select(dim, torch.minimum(index, period - index) if size > 1 else torch.zeros_like(index))
-    result = torch.zeros_like(x)
-    for tap, weight_B in enumerate(kernel_BK.unbind(1)):
-        result.addcmul_(padded.narrow(dim, tap, size), per_example(weight_B, x))
-    return result

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.audio.views.blur import Blur
 from audiossl.audio.views.crop import CanvasCrop, RandomResizedCrop
 from audiossl.audio.views.filters import BandPass, HighPass, LowPass
@@ -17,7 +16,7 @@ from audiossl.audio.views.levels import Compression, GaussianNoise, LinearFader
 from audiossl.audio.views.masking import SpecAugment
 from audiossl.audio.views.memory import LogMixupExp
 from audiossl.audio.views.mixing import Log, MixBack
-from audiossl.audio.views.normalise import BatchNormalise, Normalise
+from audiossl.audio.views.normalise import BatchNormalise
 from audiossl.audio.views.reverb import Reverb
 from audiossl.audio.views.vocoder import PitchShift, TimeStretch
 from audiossl.audio.views.wave_levels import Clipping, Fade, Gain, Polarity
@@ -27,6 +26,8 @@ from audiossl.errors import UsageError
 from audiossl.recipe import spectrogram_views as spectrogram
 from audiossl.recipe import waveform_views as waveform
 from audiossl.recipe.views import ViewsConfig
+from audiossl.views.base import Augmentation, Chain, Draw, Views
+from audiossl.views.normalise import Normalise
 
 SPECTROGRAM: dict[type, Callable[[Any], Augmentation]] = {
     spectrogram.BatchNormaliseConfig: BatchNormalise,
@@ -76,29 +77,22 @@ class Statistics(Protocol):
         """Over every value, above 0."""
 
 
-class Chain(nn.Module):
-    """Augmentations one after another, without gradients and in float32 whatever the precision around it."""
-
-    def __init__(self, augmentations: list[Augmentation]) -> None:
-        super().__init__()
-        self.augmentations = nn.ModuleList(augmentations)
-
-    @torch.no_grad()
-    def forward(self, x: Tensor, draw: Draw) -> Tensor:
-        """The whole batch `x` augmented, the same shape, float32."""
-        with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
-            for augmentation in self.augmentations:
-                x = augmentation(x, draw)
-        return x
-
-
-class Views(nn.Module):
+class AudioViews(Views):
     """The two chains of a recipe: `waveform(x_BS, draw)` before the front end, `spectrogram(x_BCFT, draw)` after it."""
 
     def __init__(self, waveform: Chain, spectrogram: Chain) -> None:
         super().__init__()
         self.waveform, self.spectrogram = waveform, spectrogram
+
+    def before_frontend(self, x_BS: Tensor, draw: Draw) -> Tensor:
+        """The waveforms augmented."""
+        augmented: Tensor = self.waveform(x_BS, draw)
+        return augmented
+
+    def after_frontend(self, x_BCFT: Tensor, draw: Draw) -> Tensor:
+        """The spectrograms augmented."""
+        augmented: Tensor = self.spectrogram(x_BCFT, draw)
+        return augmented
 
     def short(self, x_BCFT: Tensor, share: float, draw: Draw) -> Tensor:
         """A stretch of `share` of the frames of every example, each at a place of its own: SwAV's small crops."""
@@ -108,7 +102,7 @@ class Views(nn.Module):
         return x_BCFT.take_along_dim(place_BT[:, None, None], dim=-1)
 
 
-def build_views(config: ViewsConfig, *, sample_rate: int, log: Log, statistics: Statistics | None) -> Views:
+def build_views(config: ViewsConfig, *, sample_rate: int, log: Log, statistics: Statistics | None) -> AudioViews:
     """The modules of a recipe's views.
 
     Args:
@@ -120,7 +114,7 @@ def build_views(config: ViewsConfig, *, sample_rate: int, log: Log, statistics: 
     Raises:
         UsageError: `statistics` are absent, or a frequency lies above half the sample rate.
     """
-    return Views(
+    return AudioViews(
         Chain([_waveform_view(view, sample_rate) for view in config.waveform]),
         Chain([_spectrogram_view(view, log, statistics) for view in config.spectrogram]),
     )

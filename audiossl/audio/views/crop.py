@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.audio.views.resampling import cubic_matrix, linear_bands, linear_frames
 from audiossl.recipe.spectrogram_views import CanvasCropConfig, RandomResizedCropConfig
-
-TRIES = 10
-"""Boxes tried per example before the largest that fits the ratio is taken, as torchvision does."""
+from audiossl.views.base import Augmentation, Draw
+from audiossl.views.boxes import draw_boxes
 
 
 class RandomResizedCrop(Augmentation):
@@ -24,15 +22,7 @@ class RandomResizedCrop(Augmentation):
 
     def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
         """`box` (B, 4) int64: first band, bands, first frame, frames."""
-        size = torch.tensor(x.shape[-2:], device=x.device)
-        lengths_BTS = self._candidates(size, draw, x.shape[0])
-        fits_BT = ((lengths_BTS > 0) & (lengths_BTS <= size)).all(-1)
-        first_B = fits_BT.byte().argmax(1)
-        chosen_BS = lengths_BTS[torch.arange(x.shape[0], device=x.device), first_B]
-        any_B1 = fits_BT.any(1, keepdim=True)
-        lengths_BS = torch.where(any_B1, chosen_BS, self._fallback(*x.shape[-2:]).to(x.device))
-        starts_BS = torch.where(any_B1, draw.up_to(size - lengths_BS), (size - lengths_BS) // 2)
-        return {"box": torch.stack((starts_BS, lengths_BS), dim=2).flatten(1)}
+        return {"box": draw_boxes(draw, x.shape[0], (x.shape[-2], x.shape[-1]), self.scale, self.ratio)}
 
     def apply(self, x: Tensor, box: Tensor) -> Tensor:  # type: ignore[override]
         """Each example's box at the size of the whole, half-pixel centres (`align_corners=False`)."""
@@ -41,20 +31,6 @@ class RandomResizedCrop(Augmentation):
             linear_bands(x, half_pixel_positions(band, bands, x.shape[-2])),
             half_pixel_positions(frame, frames, x.shape[-1]),
         )
-
-    def _candidates(self, size: Tensor, draw: Draw, examples: int) -> Tensor:
-        area = draw.uniform(*self.scale, examples, TRIES) * size.prod()
-        aspect = draw.log_uniform(*self.ratio, examples, TRIES)
-        return torch.stack((area * aspect, area / aspect), dim=-1).sqrt_().round_().long()
-
-    def _fallback(self, bands: int, frames: int) -> Tensor:
-        """The largest centred box whose aspect is within the ratio."""
-        low, high = self.ratio
-        if bands < low * frames:
-            frames = max(1, round(bands / low))
-        elif bands > high * frames:
-            bands = max(1, round(frames * high))
-        return torch.tensor((bands, frames))
 
 
 class CanvasCrop(Augmentation):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.audio.views.fourier import fast_length
 from audiossl.recipe.waveform_views import BandPassConfig, HighPassConfig, LowPassConfig
+from audiossl.views.base import Augmentation, Draw
 
 MARGIN = 0.125
 """Silence appended for the transform, as a share of the crop, so that the end does not ring into the beginning."""

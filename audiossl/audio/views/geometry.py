@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.audio.views.resampling import bands_at, frames_at, linear_frames
 from audiossl.recipe.spectrogram_views import (
     FrequencyShiftConfig,
@@ -15,6 +14,7 @@ from audiossl.recipe.spectrogram_views import (
     TimeShiftConfig,
     TimeWarpConfig,
 )
+from audiossl.views.base import Augmentation, Draw
 
 
 class TimeShift(Augmentation):

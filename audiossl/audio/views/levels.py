@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw, per_example
 from audiossl.recipe.spectrogram_views import CompressionConfig, GaussianNoiseConfig, LinearFaderConfig
+from audiossl.views.base import Augmentation, Draw, per_example
 
 
 class Compression(Augmentation):

@@ -8,8 +8,8 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.recipe.spectrogram_views import SpecAugmentConfig
+from audiossl.views.base import Augmentation, Draw
 
 WHOLE = (1, 2, 3)
 

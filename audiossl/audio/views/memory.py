@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw, per_example
 from audiossl.recipe.spectrogram_views import LogMixupExpConfig
+from audiossl.views.base import Augmentation, Draw, per_example
 
 EPS = torch.finfo(torch.float32).eps
 LARGEST = 80.0

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw, per_example
 from audiossl.audio.views.partners import draw_partners
 from audiossl.recipe.spectrogram_views import MixBackConfig
+from audiossl.views.base import Augmentation, Draw, per_example
 
 Log = Literal["ln", "log10", "db"]
 """The logarithm a spectrogram is in; `db` is 10 log10 of the power."""

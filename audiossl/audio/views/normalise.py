@@ -1,4 +1,4 @@
-"""Normalisation by the training data's statistics, and by those of the batch."""
+"""Normalisation by the statistics of the batch."""
 
 from __future__ import annotations
 
@@ -7,28 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.recipe.spectrogram_views import BatchNormaliseConfig
-
-
-class Normalise(Augmentation):
-    """(x - mean) / std by two numbers measured on the training data; held as buffers."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: float, std: float) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
-
-    def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
-        """Nothing is drawn."""
-        return {}
-
-    def apply(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """`(x - mean) / std`."""
-        return (x - self.mean).div_(self.std)
+from audiossl.views.base import Augmentation, Draw
 
 
 class BatchNormalise(Augmentation):

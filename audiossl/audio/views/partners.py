@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Draw
 from audiossl.errors import UsageError
+from audiossl.views.base import Draw
 
 
 def draw_partners(examples: int, draw: Draw, name: str) -> Tensor:

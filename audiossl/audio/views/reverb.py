@@ -8,9 +8,9 @@ from math import log
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.audio.views.fourier import fast_length
 from audiossl.recipe.waveform_views import ReverbConfig
+from audiossl.views.base import Augmentation, Draw
 
 
 class Reverb(Augmentation):

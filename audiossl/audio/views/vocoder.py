@@ -8,9 +8,9 @@ from math import ceil, log2
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.audio.views.resampling import cubic_weights
 from audiossl.recipe.waveform_views import PitchShiftConfig, TimeStretchConfig
+from audiossl.views.base import Augmentation, Draw
 
 WINDOW_S = 0.064
 """About the length of the analysis window: long enough to part the partials of a voice."""

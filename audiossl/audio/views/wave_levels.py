@@ -8,8 +8,8 @@ from math import pi
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.recipe.waveform_views import ClippingConfig, FadeConfig, GainConfig, PolarityConfig
+from audiossl.views.base import Augmentation, Draw
 
 
 class Gain(Augmentation):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.audio.views.fourier import fast_length
 from audiossl.audio.views.partners import draw_partners
 from audiossl.recipe.waveform_views import ColouredNoiseConfig, MixAtSnrConfig, WhiteNoiseConfig
+from audiossl.views.base import Augmentation, Draw
 
 
 def at_snr(x_BS: Tensor, noise_BS: Tensor, snr_db_B: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
 from audiossl.recipe.waveform_views import CircularShiftConfig, CropShiftConfig
+from audiossl.views.base import Augmentation, Draw
 
 
 class CircularShift(Augmentation):

@@ -10,12 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Draw
-
-
-def draws(seed: int = 0, views: int = 1) -> Draw:
-    return Draw(torch.Generator().manual_seed(seed), views)
-
 
 class Reference:
     """Arrays of the reference system: patches (time, frequency) come out as batches (1, 1, F, T)."""

@@ -6,8 +6,7 @@ import torch
 
 from audiossl.audio.views.blur import Blur
 from audiossl.recipe.spectrogram_views import BlurConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 
 @pytest.mark.parametrize("sigma", [0.0, 1.3])

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from audiossl.audio.views.build import build_views
-from audiossl.audio.views.normalise import Normalise
 from audiossl.errors import UsageError
 from audiossl.recipe.spectrogram_views import CompressionConfig, NormaliseConfig
 from audiossl.recipe.views import ViewsConfig
 from audiossl.recipe.waveform_views import BandPassConfig, GainConfig, HighPassConfig, PolarityConfig
-
-from .conftest import draws
+from audiossl.views.normalise import Normalise
+from tests.draws import draws
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation
 from audiossl.audio.views.build import build_views
 from audiossl.recipe import spectrogram_views as sv
 from audiossl.recipe import waveform_views as wv
 from audiossl.recipe.view_base import ViewConfig
 from audiossl.recipe.views import ViewsConfig
-
-from .conftest import draws
+from audiossl.views.base import Augmentation
+from tests.draws import draws
 
 Promise = Callable[[Tensor, Tensor], bool]
 

@@ -6,8 +6,7 @@ from torch.nn.functional import interpolate, pad
 
 from audiossl.audio.views.crop import CanvasCrop, RandomResizedCrop
 from audiossl.recipe.spectrogram_views import CanvasCropConfig, RandomResizedCropConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 
 @pytest.mark.parametrize(("bands", "frames"), [(12, 17), (1, 5), (6, 1)])

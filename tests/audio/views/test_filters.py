@@ -6,8 +6,7 @@ import torch
 from audiossl.audio.views.filters import BandPass, HighPass, LowPass
 from audiossl.audio.views.fourier import fast_length
 from audiossl.recipe.waveform_views import BandPassConfig, HighPassConfig, LowPassConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 RATE, SAMPLES = 16_000, 8192
 

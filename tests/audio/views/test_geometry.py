@@ -11,8 +11,7 @@ from audiossl.recipe.spectrogram_views import (
     TimeShiftConfig,
     TimeWarpConfig,
 )
-
-from .conftest import draws
+from tests.draws import draws
 
 
 def test_shifts_roll_each_example_by_its_own_amount() -> None:

@@ -5,8 +5,7 @@ import torch
 
 from audiossl.audio.views.levels import Compression, GaussianNoise, LinearFader
 from audiossl.recipe.spectrogram_views import CompressionConfig, GaussianNoiseConfig, LinearFaderConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 
 @pytest.mark.parametrize(("alpha", "low", "high"), [(0.75, 0.75, 1.0), (1.5, 1.0, 1.5), (1.0, 1.0, 1.0)])

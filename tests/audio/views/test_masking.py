@@ -6,8 +6,7 @@ import torch
 
 from audiossl.audio.views.masking import SpecAugment
 from audiossl.recipe.spectrogram_views import Fill, SpecAugmentConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 
 @pytest.mark.parametrize("fill", ["zero", "min", "mean", "max", "noise"])

@@ -4,8 +4,7 @@ import torch
 
 from audiossl.audio.views.memory import LogMixupExp
 from audiossl.recipe.spectrogram_views import LogMixupExpConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 
 def batch(seed: int, examples: int = 3) -> torch.Tensor:

@@ -8,8 +8,7 @@ from audiossl.audio.views.mixing import OCTAVES, Log, MixBack
 from audiossl.audio.views.partners import draw_partners
 from audiossl.errors import UsageError
 from audiossl.recipe.spectrogram_views import MixBackConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 TO_POWER = {"ln": np.exp, "log10": lambda x: 10.0**x, "db": lambda x: 10.0 ** (x / 10)}
 FROM_POWER = {"ln": np.log, "log10": np.log10, "db": lambda p: 10 * np.log10(p)}

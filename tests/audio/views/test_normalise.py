@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from audiossl.audio.views.normalise import BatchNormalise, Normalise
+from audiossl.audio.views.normalise import BatchNormalise
 from audiossl.recipe.spectrogram_views import BatchNormaliseConfig
-
-from .conftest import draws
+from audiossl.views.normalise import Normalise
+from tests.draws import draws
 
 
 def test_normalise_subtracts_the_mean_and_divides_by_the_deviation() -> None:

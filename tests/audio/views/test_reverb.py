@@ -5,8 +5,7 @@ import torch
 
 from audiossl.audio.views.reverb import Reverb
 from audiossl.recipe.waveform_views import ReverbConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 RATE = 8000
 

@@ -8,8 +8,7 @@ import torch
 
 from audiossl.audio.views.vocoder import PitchShift, TimeStretch, stretched, window_length
 from audiossl.recipe.waveform_views import PitchShiftConfig, TimeStretchConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 RATE = 16_000
 

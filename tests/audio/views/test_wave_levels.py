@@ -5,8 +5,7 @@ import torch
 
 from audiossl.audio.views.wave_levels import Clipping, Fade, Gain, Polarity
 from audiossl.recipe.waveform_views import ClippingConfig, FadeConfig, GainConfig, PolarityConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 
 def test_gain_is_in_decibels() -> None:

@@ -6,8 +6,7 @@ import torch
 from audiossl.audio.views.wave_mixing import ColouredNoise, MixAtSnr, WhiteNoise, coloured
 from audiossl.errors import UsageError
 from audiossl.recipe.waveform_views import ColouredNoiseConfig, MixAtSnrConfig, WhiteNoiseConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 X = torch.randn(4, 300, generator=torch.Generator().manual_seed(1)) * torch.tensor([[1.0], [0.1], [5.0], [1e-3]])
 SNR_DB = torch.tensor([0.0, 10.0, -5.0, 30.0])

@@ -4,8 +4,7 @@ import torch
 
 from audiossl.audio.views.wave_shifts import CircularShift, CropShift
 from audiossl.recipe.waveform_views import CircularShiftConfig, CropShiftConfig
-
-from .conftest import draws
+from tests.draws import draws
 
 SHIFT = torch.tensor([0, 3, -4, 10])
 

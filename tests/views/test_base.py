@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiossl.audio.views.base import Augmentation, Draw
-
-from .conftest import draws
+from audiossl.views.base import Augmentation, Draw
+from tests.draws import draws
 
 
 class Negate(Augmentation):

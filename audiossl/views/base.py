@@ -1,14 +1,14 @@
-"""The contract of an augmentation over a whole batch.
+"""What the views of both wings stand on: random numbers, the contract of an augmentation over a whole batch, chains.
 
-Shapes: B examples, C = 1 channel, F frequency bands, T frames, S samples. A spectrogram batch is (B, 1, F, T), a
-waveform batch is (B, S), both float32. With V views of the same N clips, B = V * N and example v * N + n is view v of
-clip n.
+Shapes: B examples, C channels, F frequency bands, T frames, S samples, H and W rows and columns of a picture. A
+spectrogram batch is (B, 1, F, T), a waveform batch (B, S), a picture batch (B, 3, H, W), all float32. With V views of
+the same N examples, B = V * N and row v * N + n is view v of example n.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -78,3 +78,36 @@ class Augmentation(nn.Module, abc.ABC):
             return changed
         chosen = draw.uniform(0, 1, x.shape[0]) < self.p
         return torch.where(per_example(chosen, x), changed, x)
+
+
+class Chain(nn.Module):
+    """Augmentations one after another, without gradients and in float32 whatever the precision around it."""
+
+    def __init__(self, augmentations: Sequence[Augmentation]) -> None:
+        super().__init__()
+        self.augmentations = nn.ModuleList(augmentations)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, draw: Draw) -> Tensor:
+        """The whole batch `x` augmented, float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            for augmentation in self.augmentations:
+                x = augmentation(x, draw)
+        return x
+
+
+class Views(nn.Module, abc.ABC):
+    """What a recipe's section `views` makes of a batch, in the order in which training asks for it."""
+
+    @abc.abstractmethod
+    def before_frontend(self, x_BS: Tensor, draw: Draw) -> Tensor:
+        """Examples as the store holds them, augmented, (B, S)."""
+
+    @abc.abstractmethod
+    def after_frontend(self, x_BCFT: Tensor, draw: Draw) -> Tensor:
+        """What the front end gives, augmented and normalised."""
+
+    @abc.abstractmethod
+    def short(self, x_BCFT: Tensor, share: float, draw: Draw) -> Tensor:
+        """SwAV's small crops: `share` of the length of every example, each at a place of its own."""
