@@ -38,8 +38,8 @@ class DataError(AudiosslError):
     exit_code = 3
 
 
-class AudioError(DataError):
-    """One sound file that cannot be read.
+class MediaError(DataError):
+    """One file of sound or picture that cannot be read.
 
     Args:
         path: the file.
@@ -51,6 +51,14 @@ class AudioError(DataError):
         self.path, self.cause, self.offset_s = str(path), cause, offset_s
         where = "" if offset_s is None else f" at {offset_s:.3f} s"
         super().__init__(f"{path}: {cause}{where}")
+
+
+class AudioError(MediaError):
+    """One sound file that cannot be read."""
+
+
+class ImageError(MediaError):
+    """One picture that cannot be read."""
 
 
 class SomeInputsFailed(AudiosslError):  # noqa: N818 - a report, not a fault of the program
