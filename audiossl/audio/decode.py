@@ -88,8 +88,9 @@ def decode(
     """Read a file, or a window of it, as float32 mono at `sample_rate` (`None`: the file's own).
 
     A window is the slice `[a : a + n]`, `a = round(start_s * rate)`, `n = round(duration_s * rate)`, of the whole
-    file's decode at the same `rate`: exactly so at the file's own rate, within 1e-5 when resampled, since the window
-    is resampled together with its surroundings. It is shorter where the file ends, and at least one sample long.
+    file's decode at the same `rate`: exactly so at the file's own rate (MP3 and Opus: to 1e-6), within 1e-5 when
+    resampled, since the window is resampled together with its surroundings. It is shorter where the file ends, and at
+    least one sample long.
     The whole has `round(frames * sample_rate / file_rate)` samples, at least 1.
 
     Raises:
@@ -112,12 +113,14 @@ def blocks(
     block_s: float,
     *,
     overlap_s: float = 0.0,
+    start_s: float = 0.0,
+    end_s: float | None = None,
     nonfinite: NonFinite = "error",
 ) -> Iterator[Sound]:
-    """Read a file of any length in blocks, in memory of a few blocks.
+    """Read a file of any length, or its part from `start_s` to `end_s`, in blocks, in memory of a few blocks.
 
     Block k is the slice `[k * (n - o) : k * (n - o) + n]`, `n = round(block_s * rate)`, `o = round(overlap_s *
-    rate)`, of `decode(path, sample_rate).samples` (to 1e-6). The last block may be shorter; none holds only what an
+    rate)`, of what `decode` gives for the same part (to 1e-6). The last block may be shorter; none holds only what an
     earlier one held. `short` is known with the last block; `nonfinite` counts what was read since the block before.
 
     Raises:
@@ -129,15 +132,16 @@ def blocks(
         size, overlap = max(1, round(block_s * rate)), round(overlap_s * rate)
         if not 0 <= overlap < size:
             raise UsageError(f"overlap {overlap_s:g} s is not within the block's {block_s:g} s; write a shorter one")
-        held, start, zeroed, frames_read = np.empty(0, np.float32), 0, 0, 0
-        for mono, count, samples in _stream(file, rate, nonfinite):
-            zeroed, frames_read = zeroed + count, frames_read + mono
+        span = _span(file, rate, start_s, None if end_s is None else end_s - start_s)
+        held, start, zeroed, frames_left = np.empty(0, np.float32), span.first, 0, span.end - span.frame
+        for mono, count, samples in _stream(file, rate, nonfinite, span):
+            zeroed, frames_left = zeroed + count, frames_left - mono
             held = np.concatenate([held, samples])
             while len(held) > size:
                 yield _sound(held[:size].copy(), file, rate, nonfinite=zeroed, start=start)
                 held, start, zeroed = held[size - overlap :], start + size - overlap, 0
-        _require(held, path, 0)
-        yield _sound(held, file, rate, short=frames_read < file.promised, nonfinite=zeroed, start=start)
+        _require(held, path, start_s)
+        yield _sound(held, file, rate, short=frames_left > 0, nonfinite=zeroed, start=start)
 
 
 def repeat_to_length(samples: np.ndarray, n: int) -> np.ndarray:
@@ -147,7 +151,18 @@ def repeat_to_length(samples: np.ndarray, n: int) -> np.ndarray:
     return np.resize(samples, n)
 
 
-def _decode_window(file: SoundFile, rate: int, start_s: float, duration_s: float | None, nonfinite: NonFinite) -> Sound:
+@dataclass(frozen=True)
+class _Span:
+    """A window of a file: samples [first : first + count] at the new rate are those from `skip` on of the frames."""
+
+    first: int
+    count: int | None
+    skip: int
+    frame: int
+    end: int
+
+
+def _span(file: SoundFile, rate: int, start_s: float, duration_s: float | None) -> _Span:
     first = round(start_s * rate)
     count = None if duration_s is None else max(1, round(duration_s * rate))
     # Read from a frame whose time is also that of an output sample, so that the resampler's phase is the whole file's.
@@ -160,23 +175,33 @@ def _decode_window(file: SoundFile, rate: int, start_s: float, duration_s: float
     if start_s < 0 or frame >= file.frames:
         length_s = file.frames / file.sample_rate
         raise AudioError(file.path, f"the window at {start_s:g} s starts outside the {length_s:g} s of sound")
-    mono, zeroed = file.read(frame, end - frame, nonfinite)
-    _require(mono, file.path, frame / file.sample_rate)
-    samples = resample(mono, file.sample_rate, rate)[first - begin * step_out :][:count]
+    return _Span(first, count, first - begin * step_out, frame, end)
+
+
+def _decode_window(file: SoundFile, rate: int, start_s: float, duration_s: float | None, nonfinite: NonFinite) -> Sound:
+    span = _span(file, rate, start_s, duration_s)
+    mono, zeroed = file.read(span.frame, span.end - span.frame, nonfinite)
+    _require(mono, file.path, span.frame / file.sample_rate)
+    samples = resample(mono, file.sample_rate, rate)[span.skip :][: span.count]
     _require(samples, file.path, start_s)
-    return _sound(samples, file, rate, short=len(mono) < end - frame, nonfinite=zeroed, start=first)
+    return _sound(samples, file, rate, short=len(mono) < span.end - span.frame, nonfinite=zeroed, start=span.first)
 
 
-def _stream(file: SoundFile, rate: int, nonfinite: NonFinite) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Read to the end: frames read, non-finite samples zeroed, and resampled samples, per piece."""
+def _stream(file: SoundFile, rate: int, nonfinite: NonFinite, span: _Span) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Read a window to its end: frames read, non-finite samples zeroed, and samples of the window, per piece."""
     resampler = soxr.ResampleStream(file.sample_rate, rate, 1, dtype="float32", quality="HQ")
-    frame, more = 0, True
+    frame, place, more = span.frame, -span.skip, True
     while more:
-        mono, zeroed = file.read(frame, _READ_FRAMES, nonfinite)
-        more = len(mono) == _READ_FRAMES
-        samples = mono if rate == file.sample_rate else resampler.resample_chunk(mono, last=not more)
+        asked = min(_READ_FRAMES, span.end - frame)
+        mono, zeroed = file.read(frame, asked, nonfinite)
         frame += len(mono)
-        yield len(mono), zeroed, samples
+        more = len(mono) == asked and frame < span.end
+        samples = mono if rate == file.sample_rate else resampler.resample_chunk(mono, last=not more)
+        if not more and place + len(samples) == 0:
+            samples = mono[:1]  # as `resample` does
+        wanted = samples[max(0, -place) :]
+        yield len(mono), zeroed, wanted if span.count is None else wanted[: max(0, span.count - max(0, place))]
+        place += len(samples)
 
 
 def resample(mono: np.ndarray, file_rate: int, rate: int) -> np.ndarray:

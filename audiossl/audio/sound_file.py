@@ -35,6 +35,9 @@ soundfile seeks after each read too, so every read of an MP3 begins with this.""
 _STREAMED_SIZE = 0xFFFFFFFF
 """The chunk size that a writer to a pipe leaves: unknown, hence no promise."""
 
+_MOST_BYTES = 0xFFFFFFFF
+"""Of samples that a header with sizes of 32 bits can promise."""
+
 _CHUNKED: dict[tuple[bytes, bytes], tuple[Literal["little", "big"], bytes]] = {
     (b"RIFF", b"WAVE"): ("little", b"data"),
     (b"RF64", b"WAVE"): ("little", b"data"),
@@ -140,7 +143,7 @@ def open_sound(path: str | Path) -> Iterator[SoundFile]:
             768,000 Hz, more than 64 channels, or no samples.
     """
     with _open_regular(path) as file:
-        promised_ratio, looks_mp3 = _promised_ratio(file), _looks_mp3(file)
+        promised_ratio, looks_mp3 = _promised_ratio(path, file), _looks_mp3(file)
         file.seek(0)
         try:
             # libsndfile scans a whole MP3 on opening, so its remarks begin here.
@@ -197,10 +200,11 @@ def _looks_mp3(file: FileIO) -> bool:
     return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
 
 
-def _promised_ratio(file: FileIO) -> float:
+def _promised_ratio(path: str | Path, file: FileIO) -> float:
     """Bytes of samples that the header of a WAV, RF64 or AIFF promises over those that are there, at least 1.
 
     libsndfile quietly corrects the header of a cut file, so the promise is read here. 1 for any other format.
+    Raises `AudioError` for more bytes than a header of 32 bits can count: libsndfile would read some and say nothing.
     """
     file.seek(0)
     form, _, kind = file.read(4), file.read(4), file.read(4)
@@ -214,6 +218,8 @@ def _promised_ratio(file: FileIO) -> float:
         if name == wanted:
             size = long_size if size == _STREAMED_SIZE else size
             there = file.seek(0, os.SEEK_END) - start
+            if there > _MOST_BYTES and form != b"RF64":
+                raise AudioError(path, "is longer than a WAV header can say (over 4 GB); convert it to RF64 or FLAC")
             return max(1.0, size / there) if there > 0 else 1.0
         if name == b"ds64":
             long_size = int.from_bytes(file.read(16)[8:], order)

@@ -46,22 +46,10 @@ class Reader:
     def windows(self, job: Job, facts: SoundFacts) -> Iterator[Window]:
         """The windows of `job` in order, times counted from its start (raises `AudioError`)."""
         windower = Windower(self.embedding, self.sample_rate)
-        for sound in self._blocks(job):
+        blocks = self.modality.blocks(
+            job.path, self.sample_rate, BLOCK_S, start_s=job.start_s or 0.0, end_s=job.end_s, nonfinite=self.nonfinite
+        )
+        for sound in blocks:
             facts.add(sound)
             yield from windower.push(sound.samples)
         yield from windower.finish()
-
-    def _blocks(self, job: Job) -> Iterator[Any]:
-        if job.start_s is None and job.end_s is None:
-            yield from self.modality.blocks(job.path, self.sample_rate, BLOCK_S, nonfinite=self.nonfinite)
-            return
-        start_s = job.start_s or 0.0
-        end_s = self.modality.probe(job.path).duration_s
-        end_s = end_s if job.end_s is None else min(end_s, job.end_s)
-        first = True
-        while first or end_s - start_s > 1 / self.sample_rate:
-            length_s = min(BLOCK_S, max(end_s - start_s, 1 / self.sample_rate))
-            yield self.modality.decode(
-                job.path, self.sample_rate, start_s=start_s, duration_s=length_s, nonfinite=self.nonfinite
-            )
-            start_s, first = start_s + length_s, False
