@@ -6,7 +6,7 @@ Shapes: B windows, S samples, F mel bands, T spectrogram frames, W windows of on
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from audiossl.recipe.schema import EmbeddingConfig, Recipe
 
 Array = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
+Network = Callable[[Tensor], Tensor]
+"""From normalised log-mel (B, 1, F, T) to something of each example."""
 
 MAX_CHANNELS = 64
 
@@ -115,18 +117,19 @@ class Bundle:
         return self.normalise(self.frontend(x_BS))
 
     @torch.inference_mode()
-    def encode(self, x_BS: Tensor, *, bf16: bool = False) -> Tensor:
+    def encode(self, x_BS: Tensor, *, bf16: bool = False, network: Network | None = None) -> Tensor:
         """Embeddings (B, D), float32, of prepared waveforms (B, S) at `sample_rate`.
 
         Args:
             x_BS: each `frontend.prepare`d, on the bundle's device.
             bf16: run the encoder in bfloat16 with channels last; the front end stays in float32.
+            network: gives the encoder's frames or one of its layers instead, in their own shape.
         """
         x_BCFT = self.spectrogram(x_BS)
         if bf16:
             x_BCFT = x_BCFT.to(memory_format=torch.channels_last)
         with torch.autocast(x_BCFT.device.type, torch.bfloat16, enabled=bf16):
-            embeddings: Tensor = self.encoder(x_BCFT)
+            embeddings = (network or self.encoder)(x_BCFT)
         return embeddings.float()
 
     def embed(self, samples: npt.ArrayLike | Tensor, sample_rate: int) -> Array:

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiossl.bundle.bundle import Array, Bundle
+from audiossl.bundle.baseline import Model
+from audiossl.bundle.bundle import Array
 from audiossl.bundle.windows import Samples, Window, Windower
 from audiossl.devices import cores, one_thread_per_worker
 from audiossl.embedding.extractor import make_extractor
@@ -41,7 +42,7 @@ _WAITING_BATCHES = 4
 class Engine:
     """A model on its device, ready to embed jobs. Moves the model."""
 
-    def __init__(self, model: Bundle, options: EmbedOptions) -> None:
+    def __init__(self, model: Model, options: EmbedOptions) -> None:
         self.extractor = make_extractor(model, options)
         rate, embedding = self.extractor.sample_rate, self.extractor.embedding
         Windower(embedding, rate)  # refuses impossible windows before anything is read

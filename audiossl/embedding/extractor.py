@@ -10,11 +10,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from audiossl.bundle.bundle import Bundle
+from audiossl.audio.statistics import SETTINGS, six_statistics, spectrogram
+from audiossl.bundle.baseline import Baseline, Model
+from audiossl.bundle.bundle import Bundle, Network
 from audiossl.bundle.windows import Samples
 from audiossl.devices import choose_device, multiplies_bf16
 from audiossl.embedding.options import EmbedOptions
-from audiossl.modality import Modality, modality_of
+from audiossl.embedding.pooling import pool_frames
+from audiossl.embedding.precision import PrecisionCheck
+from audiossl.encoders.layers import LayerReader
+from audiossl.errors import UsageError
+from audiossl.modality import AUDIO, Modality, modality_of
 from audiossl.recipe.schema import EmbeddingConfig
 
 
@@ -42,14 +48,29 @@ class Extractor(Protocol):
         """Rows (B, R, D) float32 of prepared windows of one length; R depends on their length alone."""
 
     def about(self) -> dict[str, Any]:
-        """What a store says of the model; decides no number."""
+        """What a store says of the model, and what was measured on the way; decides no number."""
 
     def parameters(self) -> dict[str, Any]:
         """Everything about the model and its rows that decides a number."""
 
 
+def make_extractor(model: Model, options: EmbedOptions) -> Extractor:
+    """What makes rows of `model` as `options` say.
+
+    Raises:
+        UsageError: a device that is not there, or an option that the model cannot follow.
+    """
+    return BaselineExtractor(model, options) if isinstance(model, Baseline) else BundleExtractor(model, options)
+
+
+def windows_of(embedding: EmbeddingConfig, options: EmbedOptions) -> EmbeddingConfig:
+    """A model's windows with what `options` say otherwise."""
+    told = {name: value for name in ("window_s", "hop_s") if (value := getattr(options, name)) is not None}
+    return embedding.model_copy(update=told)
+
+
 class BundleExtractor:
-    """A trained encoder's rows. Moves the bundle to the device of `options`."""
+    """A trained encoder's rows: its embedding, its frames or those of a layer. Moves the bundle to its device."""
 
     def __init__(self, bundle: Bundle, options: EmbedOptions) -> None:
         self.device = choose_device(options.device)
@@ -57,7 +78,23 @@ class BundleExtractor:
         self._bf16 = options.precision == "bf16" or (options.precision == "auto" and multiplies_bf16(self.device))
         self.sample_rate, self.modality = bundle.sample_rate, modality_of(bundle.recipe)
         self.embedding = windows_of(bundle.recipe.embedding, options)
-        self.embedding_dim = bundle.embedding_dim
+        self._layer, self._pool = options.layer, options.pool
+        self._network: Network = bundle.encoder if options.pool is None else bundle.encoder.frames
+        if self._layer is not None:
+            self._network = LayerReader(bundle.encoder, self._layer)
+        self.embedding_dim = self._settle()
+        self._check = PrecisionCheck(lambda x_BS: self._rows(x_BS, bf16=False)) if self._bf16 else None
+
+    def _settle(self) -> int:
+        """The rows' dimensions; and how a layer is pooled, which hangs on whether it still has time."""
+        if self._layer is None and self._pool is None:
+            return self._bundle.embedding_dim
+        silence = torch.zeros(1, self.sample_rate, device=self.device)
+        if self._bundle.encode(silence, network=self._network).dim() == 3:
+            self._pool = self._pool or "mean"
+        elif self._pool is not None:
+            raise UsageError(f"layer {self._layer} has no time left to pool over; leave --pool {self._pool} out")
+        return self._rows(silence, bf16=False).shape[2]
 
     def prepare(self, samples: Samples) -> Samples:
         """The front end's whole-clip step."""
@@ -66,27 +103,69 @@ class BundleExtractor:
 
     def encode(self, x_BS: Tensor) -> Tensor:
         """Rows (B, R, D) float32."""
-        return self._bundle.encode(x_BS, bf16=self._bf16)[:, None]
+        rows_BRD = self._rows(x_BS, bf16=self._bf16)
+        if self._check is not None:
+            self._check.compare(x_BS, rows_BRD)
+        return rows_BRD
 
     def about(self) -> dict[str, Any]:
-        """The bundle's description."""
-        return {"torch": torch.__version__, "device": str(self.device), "model": self._bundle.describe()}
+        """The bundle's description, and how far bf16 was from float32."""
+        told = {"torch": torch.__version__, "device": str(self.device), "model": self._bundle.describe()}
+        return told if self._check is None else {**told, "precision_check": self._check.found()}
 
     def parameters(self) -> dict[str, Any]:
-        """The bundle's hash and the precision."""
-        return {"model": self._bundle.sha256, "precision": "bf16" if self._bf16 else "32"}
+        """The bundle's hash, the precision, and what is not the encoder's own embedding."""
+        told = {"model": self._bundle.sha256, "precision": "bf16" if self._bf16 else "32"}
+        return {**told, **_said(pool=self._pool, layer=self._layer)}
+
+    def _rows(self, x_BS: Tensor, *, bf16: bool) -> Tensor:
+        found = self._bundle.encode(x_BS, bf16=bf16, network=self._network)
+        return found[:, None] if self._pool is None else pool_frames(found, self._pool)
 
 
-def make_extractor(model: Bundle, options: EmbedOptions) -> Extractor:
-    """What makes rows of `model` as `options` say.
+class BaselineExtractor:
+    """Plain statistics of a window, or its bands over time where they are pooled otherwise; on the CPU, by librosa."""
 
-    Raises:
-        UsageError: a device that is not there, or an option that the model cannot follow.
-    """
-    return BundleExtractor(model, options)
+    sample_rate = Baseline.sample_rate
+    modality = AUDIO
+    device = torch.device("cpu")
+
+    def __init__(self, baseline: Baseline, options: EmbedOptions) -> None:
+        for name, wanted, possible in (
+            ("layer", options.layer, (None,)),
+            ("precision", options.precision, ("32", "auto")),
+            ("device", options.device, ("auto", "cpu")),
+        ):
+            if wanted not in possible:
+                raise UsageError(
+                    f"{baseline.name} is no network: it has no layers and runs in float32 on the CPU; "
+                    f"leave --{name} {wanted} out"
+                )
+        self._baseline, self._pool = baseline, options.pool
+        self.embedding = windows_of(EmbeddingConfig(), options)
+        self.embedding_dim = self.encode(torch.zeros(1, self.sample_rate)).shape[2]
+
+    def prepare(self, samples: Samples) -> Samples:
+        """As they are."""
+        return samples
+
+    def encode(self, x_BS: Tensor) -> Tensor:
+        """Rows (B, R, D) float32."""
+        x_BFT = spectrogram(x_BS.numpy(), **SETTINGS[self._baseline.name])
+        if self._pool is None:
+            return torch.from_numpy(six_statistics(x_BFT))[:, None]
+        return pool_frames(torch.from_numpy(x_BFT).transpose(1, 2), self._pool)
+
+    def about(self) -> dict[str, Any]:
+        """The baseline's description."""
+        return {"torch": torch.__version__, "device": str(self.device), "model": self._baseline.describe()}
+
+    def parameters(self) -> dict[str, Any]:
+        """The baseline's hash, and librosa's version, so that a difference can be told."""
+        told = {"model": self._baseline.sha256, "librosa": self._baseline.librosa, "precision": "32"}
+        return {**told, **_said(pool=self._pool)}
 
 
-def windows_of(embedding: EmbeddingConfig, options: EmbedOptions) -> EmbeddingConfig:
-    """A model's windows with what `options` say otherwise."""
-    told = {name: value for name in ("window_s", "hop_s") if (value := getattr(options, name)) is not None}
-    return embedding.model_copy(update=told)
+def _said(**parameters: Any) -> dict[str, Any]:
+    """Those that have a value: a store of before they were there has none of them either."""
+    return {name: value for name, value in parameters.items() if value is not None}

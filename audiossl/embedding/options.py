@@ -6,6 +6,9 @@ from typing import Literal
 
 from audiossl.recipe.base import Auto, Config, Count, Positive
 
+Pool = Literal["mean", "mean+std", "mean+max", "none"]
+"""How the frames of a window become its rows; see `pooling.pool_frames`."""
+
 
 class EmbedOptions(Config):
     """What can be said to `audiossl embed` beside the model and the inputs."""
@@ -14,6 +17,11 @@ class EmbedOptions(Config):
     """Seconds per window; `auto` takes a file of up to 30 s whole. Left out: as the model says."""
     hop_s: Positive | Auto | None = None
     """Seconds between windows; `auto` is the window's length. Left out: as the model says."""
+    pool: Pool | None = None
+    """Frames over time: their average, with the deviation or the largest beside it (twice the dimensions), or `none`:
+    a row per frame. Left out: the encoder's own embedding; of a layer the average."""
+    layer: str | None = None
+    """A named layer of the encoder whose output is taken instead of its last frames."""
     batch_s: Positive | Auto = "auto"
     """Seconds of sound that the encoder takes at once. `auto`: 5 on a CPU, 320 elsewhere."""
     workers: Count | Auto = "auto"
