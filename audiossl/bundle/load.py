@@ -30,14 +30,20 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> Bundle:
             newer audiossl.
     """
     path = _find(Path(path))
-    content = _read(path)
+    bundle = bundle_of(_read(path), path)
+    bundle.path = path.absolute()
+    return bundle.to(device)
+
+
+def bundle_of(content: bytes, path: Path) -> Bundle:
+    """The bundle whose file has this `content`; errors call it `path` (raises `CheckpointError`)."""
     metadata = read_metadata(content, path)
     try:
         weights = load_tensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: is cut or damaged ({error}); copy it again") from error
     encoder, text = _build(metadata, weights, path)
-    bundle = Bundle(
+    return Bundle(
         recipe=metadata.recipe,
         frontend=modality_of(metadata.recipe).build_frontend(metadata.recipe.frontend),
         encoder=encoder,
@@ -45,9 +51,7 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> Bundle:
         text=text,
         sha256=hashlib.sha256(content).hexdigest(),
         about=metadata.model_dump(mode="json", include={"audiossl", "recipe_hash", "versions", "data", "training"}),
-        path=path.absolute(),
     )
-    return bundle.to(device)
 
 
 def _find(path: Path) -> Path:

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from audiossl import files
-from audiossl.bundle.bundle import Statistics
+from audiossl.bundle.bundle import Bundle, Statistics
 from audiossl.bundle.metadata import KEY, PREFIX, TEXT_PREFIX, compose
 from audiossl.bundle.text import TextSide
 from audiossl.encoders.base import Encoder
@@ -71,6 +71,18 @@ def serialise(
         data=data,
     )
     return save(weights, metadata={KEY: about})
+
+
+def bundle_bytes(bundle: Bundle) -> bytes:
+    """The bytes of `bundle` as it is in memory, for a process that has no file of it."""
+    return serialise(
+        encoder=bundle.encoder,
+        recipe=bundle.recipe,
+        statistics=bundle.statistics,
+        text=bundle.text,
+        training=bundle.about.get("training"),
+        data=bundle.about.get("data"),
+    )
 
 
 def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
