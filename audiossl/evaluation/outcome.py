@@ -122,6 +122,7 @@ def score_of(protocol: Protocol, task: Task, repeats: Sequence[Sequence[Outcome]
         notes=[*_limits(task), *dict.fromkeys(note for row in repeats for outcome in row for note in outcome.notes)],
         predictions=predictions(task, repeats[0]).tolist() if single else [],
         right=right_N.tolist(),
+        by_class=by_class(task, repeats) if task.target == "multi" else [],
         draws=draws_R.tolist(),
         test_selected=protocol.test_selected,
     )
@@ -140,6 +141,20 @@ def right(task: Task, repeats: Sequence[Sequence[Outcome]]) -> Floats:
     predicted_RN = np.stack([predictions(task, outcomes) for outcomes in repeats])
     share_N: Floats = np.where(predicted_RN[0] >= 0, (predicted_RN == task.labels).mean(axis=0), -1.0)
     return share_N
+
+
+def by_class(task: Task, repeats: Sequence[Sequence[Outcome]]) -> list[float | None]:
+    """Average precision of each class, mean over the rounds that test it; None for a class that none does."""
+    found_RK = np.stack(
+        [
+            MultiLabelScores(outcome.scores, task.truth[one.test]).average_precisions()
+            for outcomes in repeats
+            for one, outcome in zip(task.rounds, outcomes, strict=True)
+        ]
+    )
+    known_RK = ~np.isnan(found_RK)
+    sums_K, counts_K = np.where(known_RK, found_RK, 0.0).sum(axis=0), known_RK.sum(axis=0)
+    return [float(total / count) if count else None for total, count in zip(sums_K, counts_K, strict=True)]
 
 
 def bootstrap(protocol: Protocol, task: Task, values_N: Floats, metric: str = "accuracy") -> tuple[float, float] | None:

@@ -75,6 +75,9 @@ class Score(Record):
     right: list[float] = []
     """For each item of the data, the share of repeats or draws in which it was predicted rightly; -1 where it never
     was tested. Empty where items are not right or wrong."""
+    by_class: list[float | None] = []
+    """Where items have several labels: the average precision of each class, mean over folds and repeats; None for a
+    class that no tested item has. Empty where items are right or wrong, which says it all."""
     draws: list[float] = []
     """The value on each bootstrap draw of the test items, where it is no mean over them: encoders on one split have the
     same draws, so a paired comparison subtracts them."""

@@ -195,7 +195,7 @@ def show_sets(suite: Suite, *, per_class: bool) -> None:
 
 def show_classes(report: EvaluationReport) -> None:
     """Print every class under the first protocol that judges items, and what the models confuse most often."""
-    from audiossl.evaluation.report.classes import class_lines, confusions, judged
+    from audiossl.evaluation.report.classes import class_lines, confusions, judged, reading
 
     if not (protocols := judged(report)):
         raise UsageError(f"{report.data.source}: no protocol judged items by class; leave --per-class out")
@@ -205,8 +205,10 @@ def show_classes(report: EvaluationReport) -> None:
     told = [
         [line.name, line.n, *map(percent, line.models), percent(line.untrained)] for line in class_lines(report, name)
     ]
-    emit(f"{report.data.source}: accuracy within each class, %, {name}")
+    emit(f"{report.data.source}: {reading(report)}, %, {name}")
     emit_table(heads, told)
+    if report.data.target != "single":
+        return
     for row in rows:
         found = confusions(report, row, name)[:CONFUSIONS]
         pairs = [[one.name, one.taken_for, one.n, percent(one.share)] for one in found]

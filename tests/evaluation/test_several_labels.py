@@ -228,3 +228,23 @@ def test_a_perfect_score_of_one_repeat_needs_no_single_label(sounds):
     perfect = [Outcome(task.truth[one.test].astype(float)) for one in task.rounds]
     score = score_of(KNN, task, [perfect, perfect])
     assert score.value == 1 and score.repeats == [1, 1] and score.interval == (1, 1)
+
+
+def test_every_class_has_its_average_precision_over_the_folds_that_test_it():
+    x, truth, folds = made()
+    truth[folds <= 2, 3] = False
+    task = task_of(KNN, items_of(truth, folds))
+    outcomes = predict(KNN, x, task)
+    score = score_of(KNN, task, [outcomes])
+    by_fold = [
+        [
+            sk.average_precision_score(truth[one.test, k], outcome.scores[:, k]) if truth[one.test, k].any() else None
+            for k in range(4)
+        ]
+        for one, outcome in zip(task.rounds, outcomes, strict=True)
+    ]
+    expected = [np.mean([fold[k] for fold in by_fold if fold[k] is not None]) for k in range(4)]
+    np.testing.assert_allclose(score.by_class, expected, rtol=1e-12)
+    assert [fold[3] for fold in by_fold].count(None) == 2
+    never = replace(task, label_lists=[[k for k in labels if k != 3] for labels in task.label_lists])
+    assert score_of(KNN, never, [outcomes]).by_class == [*score.by_class[:3], None]

@@ -11,7 +11,7 @@ from audiossl.evaluation.scores import EvaluationReport, Row
 
 
 class ClassLine(NamedTuple):
-    """One class: how many items of it are tested, and the accuracy within it."""
+    """One class: how many items of it are tested, and how well it is told apart: see `reading`."""
 
     name: str
     n: int
@@ -32,17 +32,22 @@ class Confusion(NamedTuple):
 
 
 def judged(report: EvaluationReport) -> list[str]:
-    """The protocols under which items were right or wrong."""
-    first = report.rows[0]
-    return [name for name, score in first.scores.items() if score.right and report.data.target == "single"]
+    """The protocols that say something of each class."""
+    single = report.data.target == "single"
+    return [name for name, score in report.rows[0].scores.items() if score.by_class or (score.right and single)]
+
+
+def reading(report: EvaluationReport) -> str:
+    """What is measured of a class."""
+    return "accuracy within each class" if report.data.target == "single" else "average precision of each class"
 
 
 def class_lines(report: EvaluationReport, protocol: str) -> list[ClassLine]:
     """Every class, in the order of the report, under a protocol of `judged`."""
-    models = [class_accuracies(report, row, protocol) for row in _scored(report, "pretrained", protocol)]
-    twins = [class_accuracies(report, row, protocol) for row in _scored(report, "untrained", protocol)]
+    models = [class_values(report, row, protocol) for row in _scored(report, "pretrained", protocol)]
+    twins = [class_values(report, row, protocol) for row in _scored(report, "untrained", protocol)]
     tested = [item for fold in report.data.tested for item in fold]
-    counts = Counter(report.data.labels[item][0] for item in tested)
+    counts = Counter(label for item in tested for label in report.data.labels[item])
     found = []
     for number, name in enumerate(report.data.classes):
         known = [value for twin in twins if (value := twin[number]) is not None]
@@ -50,6 +55,11 @@ def class_lines(report: EvaluationReport, protocol: str) -> list[ClassLine]:
             ClassLine(name, counts[number], [model[number] for model in models], fmean(known) if known else None)
         )
     return found
+
+
+def class_values(report: EvaluationReport, row: Row, protocol: str) -> Sequence[float | None]:
+    """What `reading` names, for each class; None for a class that is never tested."""
+    return row.scores[protocol].by_class or class_accuracies(report, row, protocol)
 
 
 def class_accuracies(report: EvaluationReport, row: Row, protocol: str) -> list[float | None]:

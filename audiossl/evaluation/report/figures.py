@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from audiossl.evaluation.measures import metrics
 from audiossl.evaluation.metric_names import READINGS
+from audiossl.evaluation.report.classes import class_values, reading
 from audiossl.evaluation.report.table import Line
 from audiossl.evaluation.report.table import lines as table_lines
 from audiossl.evaluation.scores import EvaluationReport, Row
@@ -100,7 +101,7 @@ def budget_figure(report: EvaluationReport, protocol: str) -> Figure:
 
 
 def class_figure(report: EvaluationReport, protocol: str) -> Figure:
-    """Accuracy within each class of the first model, and of its untrained twins where there are any."""
+    """What is measured of each class, of the first model and of its untrained twins where there are any."""
     import plotly.graph_objects as go
 
     first = _class_shares(report, _rows(report, "pretrained")[:1], protocol)
@@ -117,7 +118,7 @@ def class_figure(report: EvaluationReport, protocol: str) -> Figure:
             marker={"color": COLOURS["untrained"], "size": 8, "symbol": "diamond"},
             hovertemplate="%{y}: %{x:.1f} %<extra>untrained</extra>",
         )  # fmt: skip
-    return _styled(figure, height=120 + 20 * len(names), x="accuracy within the class, %")
+    return _styled(figure, height=120 + 20 * len(names), x=f"{reading(report)}, %")
 
 
 def confusion_figure(report: EvaluationReport, protocol: str) -> Figure:
@@ -226,9 +227,9 @@ def _confusion(report: EvaluationReport, row: Row, protocol: str) -> metrics.Int
 
 
 def _class_shares(report: EvaluationReport, rows: Sequence[Row], protocol: str) -> Floats:
-    """Accuracy within each class (K,), mean over `rows`; 0 for a class that is never tested."""
-    shares = [metrics.class_accuracies(_confusion(report, row, protocol)) for row in rows]
-    mean: Floats = np.nan_to_num(np.mean(shares, axis=0))
+    """What is measured of each class (K,), mean over `rows`; 0 for a class that is never tested."""
+    shares = [[value or 0.0 for value in class_values(report, row, protocol)] for row in rows]
+    mean: Floats = np.mean(shares, axis=0)
     return mean
 
 

@@ -127,7 +127,7 @@ def metrics_table(report: EvaluationReport) -> str:
 
 
 def class_table(report: EvaluationReport, protocol: str) -> str:
-    """Every class with its count and the accuracy within it, of each model and of the untrained twins."""
+    """Every class with its count and what `reading` names, of each model and of the untrained twins."""
     models = [row.name for row in report.rows if row.kind == "pretrained" and protocol in row.scores]
     found = class_lines(report, protocol)
     twins = any(line.untrained is not None for line in found)

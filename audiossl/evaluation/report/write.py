@@ -118,6 +118,8 @@ def _classes(report: EvaluationReport) -> Iterator[str]:
             + f"<details><summary>as a table</summary>{sections.class_table(report, first)}</details>",
             f"{model}.",
         )
+        if report.data.target != "single":
+            return
         yield section(
             "Confusion",
             _plot(figures.confusion_figure(report, first))
