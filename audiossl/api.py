@@ -43,16 +43,20 @@ def embed(
     out: str | Path,
     *,
     data: str | Path | None = None,
+    shard: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> EmbedReport:
-    """Embed sounds into the folder `out`; `audiossl.embedding.store.open_store(out)` reads it.
+    """Embed sounds into the folder `out`; `audiossl.embeddings.open(out)` reads it.
 
     Args:
         model: a bundle or its path.
-        inputs: sound files, folders, patterns, tables, manifests or their shipped names; one or several.
-        out: the folder of Parquet files. The same call again continues.
+        inputs: sound files, folders, patterns, URLs (as `str`) that fsspec can open, tables, manifests or their
+            shipped names; one or several. `-` reads a list from standard input.
+        out: the folder of Parquet files, or its URL. The same call again continues. At a URL there is no lock.
         data: the folder of a manifest's or table's files.
+        shard: `i/n`: embed only this part of the inputs, into a folder of its own in `out`. Once all n are there, from
+            any number of processes and machines, `out` reads as one store.
         progress: told about every file.
         options: fields of `EmbedOptions`, such as `window_s=1.0, hop_s=0.5`.
 
@@ -64,16 +68,19 @@ def embed(
 
     from audiossl.embedding.extract import embed_items
     from audiossl.embedding.inputs import gather
+    from audiossl.embedding.shares import Share
     from audiossl.errors import UsageError
+    from audiossl.places.folder import place_of
 
     try:
         chosen = EmbedOptions(**options)
     except ValidationError as error:
         told = [f"{'.'.join(map(str, fault['loc'][:1]))}: {fault['msg']}" for fault in error.errors()]
         raise UsageError("\n".join(dict.fromkeys(told))) from error
+    place, share = place_of(out), None if shard is None else Share.parse(shard)
     items = gather([inputs] if isinstance(inputs, str | Path) else inputs, None if data is None else Path(data))
     bundle = model if isinstance(model, Bundle) else load(model)
-    return embed_items(bundle, items, Path(out), chosen, progress=progress)
+    return embed_items(bundle, items, place, chosen, share=share, progress=progress)
 
 
 def pretrain(

@@ -41,13 +41,22 @@ def find_files(path: str | Path, modality: Modality) -> list[Path]:
         DataError: there is no such place, it cannot be read, or it holds no such file.
     """
     path = Path(path)
-    kind, suffixes = _SUFFIXES[modality]
+    kind, _ = _SUFFIXES[modality]
     try:
         if not path.is_dir():
             if not path.exists():
                 raise DataError(f"{path}: does not exist; give a folder, a {kind} file, a CSV or a manifest")
             return [path]
-        found = sorted(path / name for name in _walk(path, "", suffixes, set()))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return [path / name for name in find_names(path, modality)]
+
+
+def find_names(path: Path, modality: Modality) -> list[str]:
+    """As `find_files`, for a folder: each file's name relative to it, with `/`."""
+    kind, suffixes = _SUFFIXES[modality]
+    try:
+        found = sorted(_walk(path, "", suffixes, set()), key=lambda name: name.split("/"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not found:

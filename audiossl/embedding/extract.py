@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from audiossl.bundle.bundle import Bundle
-from audiossl.data.items import Item, Items
+from audiossl.data.items import Items
+from audiossl.embedding.asked import Asked
 from audiossl.embedding.engine import Engine
-from audiossl.embedding.jobs import Embedded, Extraction, Job
-from audiossl.embedding.ledger import FAILURES, Failure, Key, Stamp, key_of, stamp_of
+from audiossl.embedding.jobs import Embedded, Extraction
+from audiossl.embedding.ledger import FAILURES, Failure, key_of
 from audiossl.embedding.options import EmbedOptions
+from audiossl.embedding.shares import Share, refuse_mixed
 from audiossl.embedding.writer import StoreWriter
 from audiossl.errors import UsageError, WriteError
+from audiossl.places.folder import Place, Remote
 from audiossl.progress import Progress, Silent
 from audiossl.version import __version__
 
@@ -29,9 +31,9 @@ LOCK = "lock"
 class EmbedReport:
     """What a call of `embed_items` did."""
 
-    out: Path
+    out: Place
     items: int
-    """That were asked for."""
+    """That were asked for; of these, with `share`, those of the share."""
     embedded: int
     """Done by this call."""
     skipped: int
@@ -45,17 +47,23 @@ class EmbedReport:
     wall_s: float
 
     @property
-    def failures(self) -> Path:
+    def failures(self) -> Place:
         """The list of what failed."""
         return self.out / FAILURES
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "out": str(self.out), "failures": str(self.failures)}
+        return {**vars(self), "out": str(self.out), "failures": str(self.failures)}
 
 
 def embed_items(
-    bundle: Bundle, items: Items, out: Path, options: EmbedOptions | None = None, *, progress: Progress | None = None
+    bundle: Bundle,
+    items: Items,
+    out: Place,
+    options: EmbedOptions | None = None,
+    *,
+    share: Share | None = None,
+    progress: Progress | None = None,
 ) -> EmbedReport:
     """Embed every item into the folder `out` (see `store`), except what is there already and unchanged.
 
@@ -65,23 +73,30 @@ def embed_items(
     Args:
         bundle: the encoder; is moved to the device of `options`.
         items: what to embed. Rows of other items in the folder stay.
-        out: made where it is missing.
+        out: made where it is missing. At a URL there is no lock: no two runs may write there at once.
         options: how; the defaults when left out.
+        share: embed only the items of this share, into its folder in `out`.
         progress: told about every item.
 
     Raises:
-        UsageError: the folder was made by another model or with other parameters, or another run is writing to it.
+        UsageError: the folder was made by another model, with other parameters or other shares, or another run is
+            writing to it.
         WriteError: the disk is full or the folder cannot be written; what was finished stays.
     """
     options = options or EmbedOptions()
     engine = Engine(bundle, options)
-    with _locked(out):
-        return _embed(engine, items, out, options, progress or Silent())
+    refuse_mixed(out, share, engine.parameters())
+    folder = out if share is None else out / share.folder
+    with _locked(folder):
+        return _embed(engine, Asked(items, share), folder, options, progress or Silent())
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Keep `out` to ourselves; a run that is killed holds nothing."""
+def _locked(out: Place) -> Iterator[None]:
+    """Keep `out` to ourselves; a run that is killed holds nothing. There are no locks elsewhere."""
+    if isinstance(out, Remote):
+        yield
+        return
     lock = FileLock(out / LOCK, timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -96,7 +111,7 @@ def _locked(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def _embed(engine: Extraction, items: Items, out: Path, options: EmbedOptions, progress: Progress) -> EmbedReport:
+def _embed(engine: Extraction, asked: Asked, out: Place, options: EmbedOptions, progress: Progress) -> EmbedReport:
     began = time.monotonic()
     writer = StoreWriter(
         out,
@@ -106,45 +121,27 @@ def _embed(engine: Extraction, items: Items, out: Path, options: EmbedOptions, p
         shard_items=options.shard_items,
         shard_s=options.shard_s,
     )
-    asked = [item._replace(path=str(path.absolute())) for item, path in zip(items.rows(), items.paths(), strict=True)]
-    todo, stale = _todo(asked, writer, options.retry_failed)
+    todo, stale = asked.todo(writer.done(), writer.failures, options.retry_failed)
     writer.remove(stale)
-    jobs = [Job(index, Path(item.path), item.start_s, item.end_s) for index, (item, _) in enumerate(todo)]
     embedded, windows, sound_s, failed = 0, 0, 0.0, 0
     progress.start("embedding", len(asked), "files", done=len(asked) - len(todo))
-    results = engine.run(jobs)
+    results = engine.run(asked.jobs(list(todo)))
     try:
         for result in results:
-            item, stamp = todo[result.job.index]
+            item, stamp = asked.item(result.job.index), todo.pop(result.job.index)
             if isinstance(result, Embedded):
                 writer.add(item, stamp, result)
                 embedded, windows = embedded + 1, windows + len(result.embeddings)
                 sound_s += result.duration_s
             else:
                 failed += 1
-                writer.failures[key_of(item)] = Failure(key_of(item), result.cause, result.offset_s, stamp)
+                writer.fail(Failure(key_of(item), result.cause, result.offset_s, stamp))
             speed = sound_s / (time.monotonic() - began)
             progress.advance(1, speed=f"{speed:.0f} x real time", failed=failed)
     finally:
         results.close()
         progress.close()
         writer.flush()
-    failures = sum(key_of(item) in writer.failures for item in asked)
+    failures = sum(key in writer.failures for key in asked.item_keys()) if writer.failures else 0
     skipped = len(asked) - embedded - failures
     return EmbedReport(out, len(asked), embedded, skipped, failures, windows, sound_s, time.monotonic() - began)
-
-
-def _todo(asked: Iterable[Item], writer: StoreWriter, retry_failed: bool) -> tuple[list[tuple[Item, Stamp]], set[Key]]:
-    """The items to embed with their stamps, and the keys of those whose rows in the store are out of date."""
-    done, todo, stale = writer.done(), [], set()
-    for item in asked:
-        key, stamp = key_of(item), stamp_of(Path(item.path))
-        known, failure = done.get(key), writer.failures.get(key)
-        if known == (stamp, [item.id, list(item.labels), item.split, item.fold, item.group]):
-            continue
-        if failure and failure.stamp == stamp and not retry_failed:
-            continue
-        if known:
-            stale.add(key)
-        todo.append((item, stamp))
-    return todo, stale

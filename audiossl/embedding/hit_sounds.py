@@ -14,6 +14,7 @@ from audiossl import files
 from audiossl.audio.decode import decode
 from audiossl.embedding.search import Found
 from audiossl.errors import AudioError
+from audiossl.places.fetch import at_hand
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def save_sounds(found: Sequence[Found], out: Path) -> SavedSounds:
         for rank, hit in enumerate(one.hits, 1):
             name = f"{_digits(rank, len(one.hits))}_{hit.similarity:.4f}_{_plain(hit.path)}.wav"
             try:
-                sound = decode(hit.path, None, start_s=hit.start_s, duration_s=hit.end_s - hit.start_s)
+                with at_hand(hit.path) as path:
+                    sound = decode(path, None, start_s=hit.start_s, duration_s=hit.end_s - hit.start_s)
             except AudioError as error:
                 saved.failures.append(str(error))
                 continue

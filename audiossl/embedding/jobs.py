@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One example: a file, or the part of it from `start_s` to `end_s`. `index` is the caller's number for it."""
+    """One example: a file, or the part of it from `start_s` to `end_s`. `index` is the caller's number for it.
+
+    A URL is a `str`, in full: it may hold secrets, and is told to nobody but its server (`places.urls.shown`).
+    """
 
     index: int
-    path: Path
+    path: str | Path
     start_s: float | None = None
     end_s: float | None = None
 

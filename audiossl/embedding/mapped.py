@@ -13,13 +13,17 @@ import numpy as np
 
 from audiossl import files
 from audiossl.embedding.store import Kind, Rows, Store
+from audiossl.errors import UsageError
+from audiossl.places.folder import Remote
 
 if TYPE_CHECKING:
     from audiossl.bundle.bundle import Array
 
 
 def find_map(store: Store, kind: Kind) -> Path | None:
-    """The file of `kind` where there is one of the store's present rows."""
+    """The file of `kind` where there is one of the store's present rows; never of a store elsewhere."""
+    if isinstance(store.folder, Remote):
+        return None
     path = beside(store, kind, ".npy")
     return path if path.is_file() else None
 
@@ -29,6 +33,7 @@ def make_map(store: Store, kind: Kind) -> Array:
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
+        UsageError: the store is elsewhere.
     """
     path, count = beside(store, kind, ".npy"), store.count(kind)
     if not path.is_file():
@@ -49,7 +54,13 @@ def write_map(blocks: Iterable[tuple[Rows, Array]], count: int, embedding_dim: i
 
 
 def beside(store: Store, kind: Kind, suffix: str) -> Path:
-    """The name of a file that holds the store's present rows of `kind` in another form."""
+    """The name of a file that holds the store's present rows of `kind` in another form.
+
+    Raises:
+        UsageError: the store is elsewhere, where nothing can be mapped or indexed.
+    """
+    if isinstance(store.folder, Remote):
+        raise UsageError(f"{store.folder} is a URL; copy the folder here for a memory map or a faiss index")
     return store.folder / f"{kind}-{store.fingerprint(kind)[:16]}{suffix}"
 
 

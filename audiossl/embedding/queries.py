@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from audiossl.embedding.store import Kind, Rows, Store
 from audiossl.errors import AudioError, UsageError
+from audiossl.places.urls import absolute, shown, url_of
 
 if TYPE_CHECKING:
     from audiossl.bundle.bundle import Array, Bundle
@@ -76,17 +77,17 @@ def _meanings(store: Store, names: Sequence[str]) -> list[_Meaning]:
 def _meaning(
     store: Store, name: str, by_id: Mapping[str, list[int]], by_path: Mapping[str, list[int]], ids: pa.ChunkedArray
 ) -> _Meaning:
-    for asked, moment_s in dict.fromkeys(((name, None), _parts(name))):
+    meanings = list(dict.fromkeys(((name, None), _parts(name))))
+    for asked, moment_s in meanings:
         items = by_id.get(asked) or by_path.get(_absolute(asked)) or []
         if len(items) > 1:
-            raise UsageError(
-                f"{asked} means {len(items)} items of {store.folder}; give the full path of a file, or the id of a part"
-            )
-        if items or Path(asked).is_file():
+            how = "give the full path of a file, or the id of a part"
+            raise UsageError(f"{shown(asked)} means {len(items)} items of {store.folder}; {how}")
+        if items or Path(asked).is_file() or (url_of(asked) and (asked, moment_s) == meanings[-1]):
             return _Meaning(items[0] if items else -1, asked, moment_s)
     near = get_close_matches(name, ids.to_pylist(), n=1)
     hint = f"did you mean {near[0]}?" if near else "give an id of the store, or the path of a sound file"
-    raise UsageError(f"{name} is no item of {store.folder} and no file; {hint}")
+    raise UsageError(f"{shown(name)} is no item of {store.folder} and no file; {hint}")
 
 
 def _embedded(engine: Engine, meanings: Sequence[_Meaning]) -> Array:
@@ -94,10 +95,11 @@ def _embedded(engine: Engine, meanings: Sequence[_Meaning]) -> Array:
     from audiossl.embedding.jobs import Embedded, Job
 
     vectors = np.empty((len(meanings), engine.embedding_dim), np.float32)
-    for done in engine.run([Job(at, Path(meaning.path)) for at, meaning in enumerate(meanings)]):
+    jobs = [Job(at, url_of(meaning.path) or Path(meaning.path)) for at, meaning in enumerate(meanings)]
+    for done in engine.run(jobs):
         meaning = meanings[done.job.index]
         if not isinstance(done, Embedded):
-            raise AudioError(meaning.path, done.cause, done.offset_s)
+            raise AudioError(shown(meaning.path), done.cause, done.offset_s)
         if meaning.moment_s is None:
             vectors[done.job.index] = done.clip
         else:
@@ -116,7 +118,7 @@ def _window(store: Store, item: int, moment_s: float) -> int:
 
 
 def _absolute(name: str) -> str:
-    return str(Path(name).absolute())
+    return absolute(name)
 
 
 def _where(column: pa.ChunkedArray, values: Collection[str]) -> dict[str, list[int]]:

@@ -7,18 +7,18 @@
 
 Promise: a shard that the index names is whole, and both its files are there; whatever the index does not name is left
 over from a killed run and is no part of the store. Nothing in it is NaN. `clips` and `windows` meet in (`path`,
-`item_start_s`): path is absolute, `item_start_s` and `item_end_s` are null for a whole file.
+`item_start_s`): path is absolute or a URL without secrets, `item_start_s` and `item_end_s` are null for a whole file.
+`mtime_ns` of a URL is a number that changes with the object. The folder may be a URL itself, and may hold shares of the
+work, each a store (see `shares`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -26,17 +26,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from audiossl import files
+from audiossl.embedding.index import KINDS as KINDS
+from audiossl.embedding.index import Kind as Kind
+from audiossl.embedding.index import Part, Shard
+from audiossl.embedding.shares import open_index
 from audiossl.errors import DataError
+from audiossl.places.folder import Place, Remote, place_of, read_table, write_with
 
 if TYPE_CHECKING:
     from audiossl.bundle.bundle import Array
-
-FORMAT = 1
-INDEX = "index.json"
-
-Kind = Literal["clips", "windows"]
-KINDS: tuple[Kind, Kind] = ("clips", "windows")
 
 Rows = npt.NDArray[np.int64]
 """Places of rows in a table of the store."""
@@ -73,58 +71,14 @@ def schema(kind: Kind, embedding_dim: int) -> pa.Schema:
     return pa.schema([*_ITEM, *_OWN[kind], ("embedding", pa.list_(pa.float32(), embedding_dim))])
 
 
-@dataclass(frozen=True)
-class Part:
-    """One file of a shard, as the index knows it."""
-
-    file: str
-    rows: int
-    bytes: int
-    sha256: str
-
-
-Shard = dict[Kind, Part]
-
-
-def read_index(folder: Path) -> dict[str, Any]:
-    """The index of the store in `folder` (raises `DataError`: there is none, or it is damaged)."""
-    path = folder / INDEX
-    try:
-        index = json.loads(path.read_text("utf-8"))
-        index["shards"] = [{kind: Part(**shard[kind]) for kind in KINDS} for shard in index["shards"]]
-        newer = int(index["format"]) > FORMAT
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: holds no embeddings (no {INDEX}); make them with `audiossl embed`") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: is damaged ({error}); delete the folder and embed again") from error
-    if newer:
-        raise DataError(f"{path}: made by audiossl {index.get('audiossl')}; install that version or newer")
-    return dict(index)
-
-
-def write_index(folder: Path, index: Mapping[str, Any], shards: Sequence[Shard]) -> None:
-    """Put down which shards are whole: the one moment at which they become part of the store."""
-    plain = [{kind: vars(part) for kind, part in shard.items()} for shard in shards]
-    files.write_json(folder / INDEX, {**index, "format": FORMAT, "shards": plain})
-
-
-def write_shard(folder: Path, number: int, tables: Mapping[Kind, pa.Table]) -> Shard:
+def write_shard(folder: Place, number: int, tables: Mapping[Kind, pa.Table]) -> Shard:
     """Write the files of shard `number`; it counts once the index names it (raises `WriteError`)."""
     shard: Shard = {}
     for kind, table in tables.items():
-        path = folder / f"{kind}-{number:05d}.parquet"
-        files.write_with(path, partial(pq.write_table, table, compression="zstd"), needs_bytes=2 * table.nbytes)
-        shard[kind] = Part(path.name, table.num_rows, path.stat().st_size, _sha256(path))
+        name = f"{kind}-{number:05d}.parquet"
+        write = partial(pq.write_table, table, compression="zstd")
+        shard[kind] = Part(name, table.num_rows, *write_with(folder / name, write, needs_bytes=2 * table.nbytes))
     return shard
-
-
-def is_whole(folder: Path, shard: Shard) -> bool:
-    """Whether both files of a shard are, byte for byte, what was written."""
-    for part in shard.values():
-        path = folder / part.file
-        if not path.is_file() or path.stat().st_size != part.bytes or _sha256(path) != part.sha256:
-            return False
-    return True
 
 
 class Store:
@@ -138,9 +92,9 @@ class Store:
         about: the index: `model` (its sha256 and description), `parameters`, `embedding_dim`, versions.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
-        self.about = read_index(folder)
+        self.about = open_index(folder)
         self._shards: list[Shard] = self.about.pop("shards")
         self._known_places: dict[Kind, list[Rows]] = {}
 
@@ -148,6 +102,11 @@ class Store:
     def embedding_dim(self) -> int:
         """D."""
         return int(self.about["embedding_dim"])
+
+    @property
+    def bytes(self) -> int:
+        """Of all shards on disk, by the index."""
+        return sum(part.bytes for shard in self._shards for part in shard.values())
 
     def count(self, kind: Kind) -> int:
         """How many rows there are, by the index."""
@@ -247,7 +206,7 @@ class Store:
 
     def _read(self, part: Part, columns: Sequence[str]) -> pa.Table:
         try:
-            table = pq.read_table(self.folder / part.file, columns=list(columns))
+            table = read_table(self.folder / part.file, list(columns))
         except (OSError, pa.ArrowException) as error:
             raise DataError(self._damaged(part)) from error
         if table.num_rows != part.rows:
@@ -259,9 +218,14 @@ class Store:
         return f"{problem}; run the same `audiossl embed` again, which makes it anew"
 
 
-def open_store(folder: str | Path) -> Store:
-    """The embeddings in `folder` (raises `DataError`: there are none, or the index is damaged)."""
-    return Store(Path(folder))
+def open_store(folder: str | Path | Remote) -> Store:
+    """The embeddings in `folder`, a path or a URL; those of all its shards where `--shard` made them.
+
+    Raises:
+        DataError: there are none, the index is damaged, or shards are missing or were made otherwise.
+        UsageError: a URL that cannot be used.
+    """
+    return Store(place_of(folder))
 
 
 def vectors(table: pa.Table, embedding_dim: int) -> Array:
@@ -275,11 +239,3 @@ def vectors(table: pa.Table, embedding_dim: int) -> Array:
 def _order(kind: Kind) -> list[tuple[str, str]]:
     names = [*_KEY, "start_s"] if kind == "windows" else _KEY
     return [(name, "ascending") for name in names]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from audiossl import files
 from audiossl.bundle.bundle import Array
 from audiossl.data.items import Item
+from audiossl.embedding.index import INDEX, KINDS, Kind, Shard, is_whole, read_index, write_index
 from audiossl.embedding.jobs import Embedded
 from audiossl.embedding.ledger import Failure, Key, Stamp, key_of, read_failures, write_failures
-from audiossl.embedding.store import INDEX, KINDS, Kind, Shard, is_whole, read_index, schema, write_index, write_shard
-from audiossl.errors import UsageError
+from audiossl.embedding.shares import refuse_others
+from audiossl.embedding.store import schema, write_shard
+from audiossl.places import folder as places
+from audiossl.places.folder import Place
 
 _MAX_BYTES = 64 * 2**20
 """Of embeddings in one shard."""
+_FAILURES_SHARE = 50
+"""Times as long as it took to write `failures.csv`, nothing is written of new ones: it is whole each time, and long
+where much fails."""
 _KEY_COLUMNS = ["path", "item_start_s", "item_end_s"]
 _LABEL_COLUMNS = ["id", "labels", "split", "fold", "group"]
 
@@ -42,11 +46,11 @@ class StoreWriter:
     """
 
     failures: dict[Key, Failure]
-    """Of this run and earlier ones; `flush` writes them."""
+    """Of this run and earlier ones, less those that are mended; `flush` writes them."""
 
     def __init__(
         self,
-        folder: Path,
+        folder: Place,
         about: dict[str, Any],
         parameters: dict[str, Any],
         embedding_dim: int,
@@ -58,22 +62,27 @@ class StoreWriter:
         self._shard_items, self._shard_s = shard_items, shard_s
         self._about = {**about, "parameters": parameters, "embedding_dim": embedding_dim}
         self._shards: list[Shard] = []
-        if (folder / INDEX).is_file():
+        if INDEX in places.names(folder):
             index = read_index(folder)
             refuse_others(folder, index["parameters"], parameters)
             self._shards = [shard for shard in index["shards"] if is_whole(folder, shard)]
+        self._next_number = 1 + max((int(shard["clips"].file[-13:-8]) for shard in self._shards), default=-1)
         self.failures = read_failures(folder)
+        self._failures_next = 0.0
         self._start_shard()
         self._save_index()
+        self._clear()
 
-    def done(self) -> dict[Key, tuple[Stamp, list[Any]]]:
-        """Stamp and [id, labels, split, fold, group] of everything in the store."""
-        found = {}
+    def done(self) -> dict[Key, int]:
+        """The `fingerprint` of everything in the store."""
+        columns = [*_KEY_COLUMNS, "bytes", "mtime_ns", *_LABEL_COLUMNS]
+        found: dict[Key, int] = {}
         for shard in self._shards:
-            columns = [*_KEY_COLUMNS, "bytes", "mtime_ns", *_LABEL_COLUMNS]
-            table = pq.read_table(self.folder / shard["clips"].file, columns=columns)
-            for row in zip(*(table.column(name).to_pylist() for name in columns), strict=True):
-                found[row[:3]] = Stamp(*row[3:5]), list(row[5:])
+            table = places.read_table(self.folder / shard["clips"].file, columns)
+            for path, start_s, end_s, size, mtime_ns, *described in zip(
+                *(table.column(name).to_pylist() for name in columns), strict=True
+            ):
+                found[path, start_s, end_s] = _fingerprint(Stamp(size, mtime_ns), described)
         return found
 
     def remove(self, keys: set[Key]) -> None:
@@ -82,14 +91,15 @@ class StoreWriter:
             return
         kept: list[Shard] = []
         for shard in self._shards:
-            tables = {kind: pq.read_table(self.folder / shard[kind].file) for kind in KINDS}
+            tables = {kind: places.read_table(self.folder / shard[kind].file) for kind in KINDS}
             left = {kind: table.filter(_others(table, keys)) for kind, table in tables.items()}
             if left["clips"].num_rows == tables["clips"].num_rows:
                 kept.append(shard)
             elif left["clips"].num_rows:
-                kept.append(write_shard(self.folder, self._next_number(kept), left))
+                kept.append(self._write(left))
         self._shards = kept
         self._save_index()
+        self._clear()
 
     def add(self, item: Item, stamp: Stamp, result: Embedded) -> None:
         """Take in one item, whose path is absolute; a full shard is written at once."""
@@ -99,16 +109,32 @@ class StoreWriter:
         self._pending_bytes += result.embeddings.nbytes
         full = len(self._pending) >= self._shard_items or self._pending_bytes >= _MAX_BYTES
         if full or time.monotonic() - self._started >= self._shard_s:
-            self.flush()
+            self._flush()
+
+    def fail(self, failure: Failure) -> None:
+        """Take in one item that gave no rows."""
+        self.failures[failure.key] = failure
+        if time.monotonic() - self._started >= self._shard_s:
+            self._flush()
 
     def flush(self) -> None:
-        """Write what is pending, and the failures so far."""
-        write_failures(self.folder, self.failures.values())
+        """Write what is pending, and all failures."""
+        self._failures_next = 0.0
+        self._flush()
+
+    def _flush(self) -> None:
+        self._save_failures()
         if self._pending:
             tables: dict[Kind, pa.Table] = {"clips": self._clips(), "windows": self._windows()}
-            self._shards.append(write_shard(self.folder, self._next_number(self._shards), tables))
+            self._shards.append(self._write(tables))
             self._save_index()
         self._start_shard()
+
+    def _save_failures(self) -> None:
+        began = time.monotonic()
+        if began >= self._failures_next:
+            write_failures(self.folder, self.failures.values())
+            self._failures_next = time.monotonic() + _FAILURES_SHARE * (time.monotonic() - began)
 
     def _start_shard(self) -> None:
         self._pending: list[tuple[Item, Stamp, Embedded]] = []
@@ -135,33 +161,32 @@ class StoreWriter:
         lists = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), self._dim)
         return pa.Table.from_arrays([*columns, lists], schema=wanted)
 
-    def _next_number(self, kept: Sequence[Shard]) -> int:
-        """A number that no shard in use has."""
-        taken = [int(shard["clips"].file[-13:-8]) for shard in (*self._shards, *kept)]
-        return max(taken, default=-1) + 1
+    def _write(self, tables: dict[Kind, pa.Table]) -> Shard:
+        """Write one shard under a number that none has had."""
+        number, self._next_number = self._next_number, self._next_number + 1
+        return write_shard(self.folder, number, tables)
 
     def _save_index(self) -> None:
-        """Name the shards that count, then remove the files of those that do not."""
+        """Name the shards that count."""
         write_index(self.folder, self._about, self._shards)
+
+    def _clear(self) -> None:
+        """Remove the files of shards that do not count, and what a killed run left half-written."""
         named = {part.file for shard in self._shards for part in shard.values()}
-        for pattern in (*(f"{kind}-*.parquet" for kind in KINDS), f".*{files.PART_SUFFIX}"):
-            for path in self.folder.glob(pattern):
-                if path.name not in named:
-                    path.unlink(missing_ok=True)
+        for name in places.names(self.folder):
+            is_shard = name.startswith(tuple(f"{kind}-" for kind in KINDS)) and name.endswith(".parquet")
+            if (is_shard or (name.startswith(".") and name.endswith(files.PART_SUFFIX))) and name not in named:
+                places.remove(self.folder / name)
 
 
-def refuse_others(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    """Raise `UsageError` with the differences when a store was made with other parameters."""
-    differences = [
-        f"{name}: {there.get(name)} there, {here.get(name)} here"
-        for name in sorted(there.keys() | here.keys())
-        if there.get(name) != here.get(name)
-    ]
-    if differences:
-        raise UsageError(
-            f"{folder} holds embeddings made otherwise ({'; '.join(differences)}); "
-            "give another --out, or the same options"
-        )
+def fingerprint(item: Item, stamp: Stamp) -> int:
+    """A number that is another one when the file, its labels or anything else that is kept of an item is."""
+    return _fingerprint(stamp, [item.id, item.labels, item.split, item.fold, item.group])
+
+
+def _fingerprint(stamp: Stamp, described: Sequence[Any]) -> int:
+    name, labels, *rest = described
+    return hash((stamp, name, tuple(labels), *rest))
 
 
 def _described(item: Item) -> tuple[object, ...]:

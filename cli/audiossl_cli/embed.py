@@ -34,10 +34,11 @@ def embed(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Sound files, folders, patterns, CSV tables, manifests or their names."
+            metavar="INPUT...",
+            help="Sound files, folders, patterns, URLs, CSV tables, manifests or their names; - for a list on stdin.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the embeddings (Parquet).")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the embeddings (Parquet), or its URL.")],
     data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The folder that holds the files of a manifest or table.")
     ] = None,
@@ -62,6 +63,10 @@ def embed(
     nonfinite: Annotated[
         NonFinite | None, typer.Option(help="A NaN or infinite sample fails its file, or becomes zero [error].")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Embed one of N parts, I from 0; all N in the same DIR read as one."),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try the files again that failed in an earlier run.")
     ] = False,
@@ -71,6 +76,10 @@ def embed(
 
     The same command again continues, and does only what is new or has changed. Files that cannot be read are listed
     in failures.csv and never stop the others; the exit code is then 4.
+
+    URLs are what fsspec opens: s3://bucket/folder, gs://, https://host/a.wav; passwords and queries in them are never
+    stored. A list on stdin has a path or URL on each line, or NULs between them (find -print0). With --shard 0/4 to
+    3/4 four processes, on any machines, share the work. A URL as DIR has no lock: let one run write there.
 
     Example: audiossl embed runs/mine/encoder.safetensors recordings/ --out embeddings --window-s 1 --hop-s 0.5
     """
@@ -88,7 +97,7 @@ def embed(
         "retry_failed": retry_failed or None,
     }
     options = {name: value for name, value in told.items() if value is not None}
-    report = run(model, files, out, data=data, progress=progress(), **options)
+    report = run(model, files, out, data=data, shard=shard, progress=progress(), **options)
     if as_json:
         emit_json(report.as_json())
     else:

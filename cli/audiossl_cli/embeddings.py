@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Show a folder made by `audiossl embed`, or export it."
 )
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder made by `audiossl embed`.")]
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="A folder made by `audiossl embed`, or its URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -37,11 +37,11 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
 
     Example: audiossl embeddings show embeddings
     """
-    from audiossl.embedding.ledger import FAILURES, read_failures
+    from audiossl.embedding.shares import failures_of, open_failures
     from audiossl.embedding.store import open_store
 
     store = open_store(folder)
-    failed = len(read_failures(folder))
+    failed = len(open_failures(store.folder))
     facts = describe(store)
     if as_json:
         emit_json({**store.about, **facts, "failures": failed})
@@ -54,16 +54,15 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
         *[[name, value] for name, value in embedding.items() if name != "model"],
         ["dimensions", store.embedding_dim],
         *[[name, f"{value:,}"] for name, value in facts.items()],
-        ["failures", f"{failed:,}" + (f", see {folder / FAILURES}" if failed else "")],
+        ["failures", f"{failed:,}" + (f", see {failures_of(store.folder)}" if failed else "")],
         ["made by", f"audiossl {store.about.get('audiossl')}, torch {store.about.get('torch')}"],
     ]
-    emit_table(["what", "value"], rows, title=str(folder))
+    emit_table(["what", "value"], rows, title=str(store.folder))
 
 
 def describe(store: Store) -> dict[str, Any]:
     """How much there is."""
-    size = sum(path.stat().st_size for path in store.folder.iterdir() if path.is_file())
-    return {"clips": store.count("clips"), "windows": store.count("windows"), "bytes": size}
+    return {"clips": store.count("clips"), "windows": store.count("windows"), "bytes": store.bytes}
 
 
 @app.command()

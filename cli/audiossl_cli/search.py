@@ -40,7 +40,7 @@ class Index(str, enum.Enum):
 
 
 def search(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder made by `audiossl embed`.")],
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder made by `audiossl embed`, or its URL.")],
     queries: Annotated[
         list[str] | None,
         typer.Argument(
@@ -55,6 +55,12 @@ def search(
     metric: Annotated[Metric, typer.Option(help="How similarity is measured.")] = Metric.cosine,
     exclude_group: Annotated[
         bool, typer.Option("--exclude-group", help="Leave out all of the query's own group (recording, speaker).")
+    ] = False,
+    standardise: Annotated[
+        bool,
+        typer.Option(
+            "--standardise", help="Compare by what sets rows apart: mean 0 and deviation 1 in every dimension of DIR."
+        ),
     ] = False,
     model: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The encoder that made DIR, where it is no longer in its place.")
@@ -85,6 +91,8 @@ def search(
 
     if duplicates == bool(queries):
         raise UsageError("give --duplicates or a query, not both" if duplicates else "give a query, or --duplicates")
+    if duplicates and standardise:
+        raise UsageError("--standardise goes with a query; leave it or --duplicates out")
     if duplicates:
         told: dict[str, object] = {"kind": kind and kind.value, "threshold": threshold}
         list_duplicates(folder, csv, as_json, **{name: value for name, value in told.items() if value is not None})
@@ -99,6 +107,7 @@ def search(
         metric=metric.value,
         exclude_group=exclude_group,
         index=index.value,
+        standardise=standardise,
         model=model,
     )
     several = len(found) > 1
@@ -111,7 +120,7 @@ def search(
         save(found, save_sounds)
 
 
-def list_duplicates(folder: Path, csv: Path | None, as_json: bool, **options: object) -> None:
+def list_duplicates(folder: str, csv: Path | None, as_json: bool, **options: object) -> None:
     """Print the groups of near-duplicates."""
     from audiossl.embeddings import duplicates as run
 
