@@ -9,6 +9,7 @@ from typing import Any, Literal
 from audiossl.bundle.windows import Window, Windower
 from audiossl.embedding.jobs import Job
 from audiossl.modality import Modality
+from audiossl.places.fetch import at_hand
 from audiossl.recipe.schema import EmbeddingConfig
 
 BLOCK_S = 60.0
@@ -46,10 +47,11 @@ class Reader:
     def windows(self, job: Job, facts: SoundFacts) -> Iterator[Window]:
         """The windows of `job` in order, times counted from its start (raises `AudioError`)."""
         windower = Windower(self.embedding, self.sample_rate)
-        blocks = self.modality.blocks(
-            job.path, self.sample_rate, BLOCK_S, start_s=job.start_s or 0.0, end_s=job.end_s, nonfinite=self.nonfinite
-        )
-        for sound in blocks:
-            facts.add(sound)
-            yield from windower.push(sound.samples)
+        with at_hand(job.path) as path:
+            blocks = self.modality.blocks(
+                path, self.sample_rate, BLOCK_S, start_s=job.start_s or 0.0, end_s=job.end_s, nonfinite=self.nonfinite
+            )
+            for sound in blocks:
+                facts.add(sound)
+                yield from windower.push(sound.samples)
         yield from windower.finish()
