@@ -18,6 +18,8 @@ from audiossl.devices import choose_device, multiplies_bf16
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.pooling import pool_frames
 from audiossl.embedding.precision import PrecisionCheck
+from audiossl.encoders.base import Encoder
+from audiossl.encoders.inference import inference_form
 from audiossl.encoders.layers import LayerReader
 from audiossl.errors import UsageError
 from audiossl.modality import AUDIO, Modality, modality_of
@@ -79,18 +81,23 @@ class BundleExtractor:
         self.sample_rate, self.modality = bundle.sample_rate, modality_of(bundle.recipe)
         self.embedding = windows_of(bundle.recipe.embedding, options)
         self._layer, self._pool = options.layer, options.pool
-        self._network: Network = bundle.encoder if options.pool is None else bundle.encoder.frames
-        if self._layer is not None:
-            self._network = LayerReader(bundle.encoder, self._layer)
+        # float32 is there beside bf16, to tell how far apart they are.
+        forms = {bf16: inference_form(bundle.encoder, bf16=bf16) for bf16 in {False, self._bf16}}
+        self._networks = {bf16: self._network(form) for bf16, form in forms.items()}
         self.embedding_dim = self._settle()
         self._check = PrecisionCheck(lambda x_BS: self._rows(x_BS, bf16=False)) if self._bf16 else None
+
+    def _network(self, encoder: Encoder) -> Network:
+        if self._layer is not None:
+            return LayerReader(encoder, self._layer)
+        return encoder if self._pool is None else encoder.frames
 
     def _settle(self) -> int:
         """The rows' dimensions; and how a layer is pooled, which hangs on whether it still has time."""
         if self._layer is None and self._pool is None:
             return self._bundle.embedding_dim
         silence = torch.zeros(1, self.sample_rate, device=self.device)
-        if self._bundle.encode(silence, network=self._network).dim() == 3:
+        if self._bundle.encode(silence, network=self._networks[False]).dim() == 3:
             self._pool = self._pool or "mean"
         elif self._pool is not None:
             raise UsageError(f"layer {self._layer} has no time left to pool over; leave --pool {self._pool} out")
@@ -119,7 +126,7 @@ class BundleExtractor:
         return {**told, **_said(pool=self._pool, layer=self._layer)}
 
     def _rows(self, x_BS: Tensor, *, bf16: bool) -> Tensor:
-        found = self._bundle.encode(x_BS, bf16=bf16, network=self._network)
+        found = self._bundle.encode(x_BS, bf16=bf16, network=self._networks[bf16])
         return found[:, None] if self._pool is None else pool_frames(found, self._pool)
 
 
