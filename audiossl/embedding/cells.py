@@ -13,7 +13,8 @@ import numpy as np
 
 from audiossl import files
 from audiossl.embedding.mapped import beside, forget_older
-from audiossl.embedding.nearest import Metric, Nearest, similarity, units
+from audiossl.embedding.nearest import Floats, Metric, Nearest, similarity, units
+from audiossl.embedding.standardise import Scale, scaled_blocks
 from audiossl.embedding.store import Rows
 from audiossl.embedding.view import Embeddings
 from audiossl.errors import DataError, UsageError
@@ -30,18 +31,28 @@ _LOOKED_THROUGH = 64
 
 
 def nearest_in_cells(
-    view: Embeddings, query_QD: Array, k: int, *, metric: Metric, own_Q: Rows, owner_N: Rows | None
+    view: Embeddings,
+    query_QD: Floats,
+    k: int,
+    *,
+    metric: Metric,
+    own_Q: Rows,
+    owner_N: Rows | None,
+    scale: Scale | None,
 ) -> Nearest:
-    """As `nearest.nearest`, among the rows of the cells nearest to each query (raises `UsageError`: no faiss)."""
+    """As `nearest.nearest`, among the rows of the cells nearest to each query (raises `UsageError`: no faiss).
+
+    With `scale`, by which the queries are standardised already, rows are too.
+    """
     try:
         import faiss
     except ImportError as error:
         raise UsageError(
             "faiss is not installed; run: pip install faiss-cpu, or search exactly, without --index faiss"
         ) from error
-    index = _index(view, metric, faiss)
+    index = _index(view, metric, scale, faiss)
     best = Nearest(np.full((len(query_QD), k), -1, np.int64), np.full((len(query_QD), k), -np.inf))
-    asked_QD = units(query_QD) if metric == "cosine" else query_QD
+    asked_QD = _measured(query_QD, metric)
     for at in range(len(query_QD)):
         told: dict[str, Any] = {"nprobe": _LOOKED_THROUGH}
         if owner_N is not None and own_Q[at] >= 0:
@@ -49,21 +60,28 @@ def nearest_in_cells(
             told["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(own))
         _, rows = index.search(asked_QD[at : at + 1], k, params=faiss.SearchParametersIVF(**told))
         rows = np.sort(rows[0][rows[0] >= 0])
-        values = similarity(np.broadcast_to(query_QD[at], (len(rows), query_QD.shape[1])), _rows(view, rows), metric)
+        # Repeated in memory: on a broadcast row NumPy may sum in another order than `nearest` does.
+        values = similarity(np.repeat(query_QD[at : at + 1], len(rows), axis=0), _rows(view, rows, scale), metric)
         order = np.lexsort((rows, -values))
         best.rows[at, : len(rows)], best.similarities[at, : len(rows)] = rows[order], values[order]
     return best
 
 
-def _rows(view: Embeddings, rows: Rows) -> Array:
-    return view.store.embeddings(view.kind, rows)
+def _rows(view: Embeddings, rows: Rows, scale: Scale | None) -> Floats:
+    x_nD = view.store.embeddings(view.kind, rows)
+    return scale(x_nD) if scale else x_nD
 
 
-def _index(view: Embeddings, metric: Metric, faiss: Any) -> Any:
-    path = beside(view.store, view.kind, f"-{metric}.faiss")
+def _measured(x_nD: Floats, metric: Metric) -> Array:
+    """Rows whose dot products are the metric, as faiss wants them."""
+    return np.ascontiguousarray(units(x_nD) if metric == "cosine" else x_nD, np.float32)
+
+
+def _index(view: Embeddings, metric: Metric, scale: Scale | None, faiss: Any) -> Any:
+    path = beside(view.store, view.kind, f"-{metric}{'-standardised' if scale else ''}.faiss")
     if not path.is_file():
         with files.atomic_path(path, needs_bytes=5 * len(view) * view.embedding_dim) as part:
-            faiss.write_index(_make(view, metric, faiss), str(part))
+            faiss.write_index(_make(view, metric, scale, faiss), str(part))
         forget_older(path)
     return _read(path, faiss)
 
@@ -75,13 +93,12 @@ def _read(path: Path, faiss: Any) -> Any:
         raise DataError(f"{path}: is damaged; delete it, and it is made anew") from error
 
 
-def _make(view: Embeddings, metric: Metric, faiss: Any) -> Any:
+def _make(view: Embeddings, metric: Metric, scale: Scale | None, faiss: Any) -> Any:
     count, dim = len(view), view.embedding_dim
     cells = int(np.clip(4 * np.sqrt(count), 1, max(1, count // _ROWS_PER_CENTRE)))
     index = faiss.index_factory(dim, f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
     sample = np.sort(np.random.default_rng(0).permutation(count)[: cells * _TRAINED_ON])
-    x_nD = _rows(view, sample)
-    index.train(np.ascontiguousarray(units(x_nD) if metric == "cosine" else x_nD))
-    for places, x_nD in view.blocks():
-        index.add_with_ids(np.ascontiguousarray(units(x_nD) if metric == "cosine" else x_nD), places)
+    index.train(_measured(_rows(view, sample, scale), metric))
+    for places, x_nD in scaled_blocks(view.blocks(), scale) if scale else view.blocks():
+        index.add_with_ids(_measured(x_nD, metric), places)
     return index

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Metric = Literal["cosine", "dot"]
 Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
 
 VALUES_AT_ONCE = 1 << 23
 """Of a block, and of the products of a block with queries: 32 MB each."""
@@ -40,7 +41,7 @@ class Nearest(NamedTuple):
     similarities: Doubles
 
 
-def similarity(a_PD: Array, b_PD: Array, metric: Metric) -> Doubles:
+def similarity(a_PD: Floats, b_PD: Floats, metric: Metric) -> Doubles:
     """Dot product or cosine of each pair of rows (P,), in float64; the cosine with a row of zeros is 0."""
     a_PD, b_PD = a_PD.astype(np.float64), b_PD.astype(np.float64)
     dot_P: Doubles = (a_PD * b_PD).sum(axis=1)
@@ -52,8 +53,8 @@ def similarity(a_PD: Array, b_PD: Array, metric: Metric) -> Doubles:
 
 
 def nearest(
-    query_QD: Array,
-    blocks: Iterable[tuple[Rows, Array]],
+    query_QD: Floats,
+    blocks: Iterable[tuple[Rows, Floats]],
     k: int,
     *,
     metric: Metric = "cosine",
@@ -64,7 +65,7 @@ def nearest(
     """The `k` rows most similar to each query; among equally similar ones the earlier row first.
 
     Args:
-        query_QD: what is looked for; float32, as the rows.
+        query_QD: what is looked for.
         blocks: places (n,) and embeddings (n, D) of some rows at a time, each row once, in any order.
         k: at least 1.
         metric: `cosine` or `dot`.
@@ -104,7 +105,7 @@ def nearest(
 
 
 def _keep_better(
-    best: Nearest, product_qn: Array, error_q: Doubles, query_qD: Array, x_nD: Array, rows_n: Rows, metric: Metric
+    best: Nearest, product_qn: Array, error_q: Doubles, query_qD: Floats, x_nD: Floats, rows_n: Rows, metric: Metric
 ) -> None:
     """Put the rows of a block that are better into `best`, in place. Products are right to `error_q`."""
     k, last_q = best.rows.shape[1], best.similarities[:, -1]
@@ -132,13 +133,13 @@ def _merge(best: Nearest, query_P: Rows, row_P: Rows, similarity_P: Doubles) -> 
     best.rows[touched], best.similarities[touched] = rows[kept], values[kept]
 
 
-def norms(x_ND: Array) -> Doubles:
+def norms(x_ND: Floats) -> Doubles:
     """The length of each row (N,)."""
     found: Doubles = np.sqrt(np.einsum("nd,nd->n", x_ND, x_ND, dtype=np.float64))
     return found
 
 
-def units(x_ND: Array) -> Array:
+def units(x_ND: Floats) -> Array:
     """Each row at length 1, rounded to float32; a row of zeros stays as it is."""
     norm_N = norms(x_ND)
     unit_ND: Array = (x_ND / np.where(norm_N > 0, norm_N, 1.0)[:, None]).astype(np.float32)

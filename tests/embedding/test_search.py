@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,13 @@ import audiossl
 from audiossl.api import embed
 from audiossl.bundle.save import save_bundle
 from audiossl.bundle.untrained import untrained_bundle
+from audiossl.data.items import Item, Items
 from audiossl.embedding.hit_sounds import save_sounds
+from audiossl.embedding.standardise import fit_scale, scaled_blocks
 from audiossl.errors import AudioError, CheckpointError, DataError, UsageError
 from audiossl.evaluation.measures.retrieval import rank_queries
+from audiossl.evaluation.probes import run as run_protocol
+from audiossl.evaluation.protocol import load_protocol
 from tests.embedding.conftest import RATE, chirp
 from tests.embedding.stores import sound, write_store
 
@@ -25,14 +30,17 @@ search = audiossl.embeddings.search
 @pytest.fixture
 def zoo(tmp_path):
     """30 clips of 2 windows each: three classes around their own centres, groups of two, every fifth in no group."""
+    return make_zoo(tmp_path / "zoo")
+
+
+def make_zoo(folder, sizes=1.0, noise=1.0):
     centres = RNG.normal(size=(3, 16)) * 2
     items = [
         sound(f"{at:02d}.wav", f"class {at % 3}", group=None if at % 5 == 0 else f"g{at // 6}{at % 3}")
         for at in range(30)
     ]
-    return write_store(
-        tmp_path / "zoo", items, [centres[at % 3] + RNG.normal(size=(2, 16)) for at in range(30)], shard_items=7
-    )
+    windows = [(centres[at % 3] + noise * RNG.normal(size=(2, 16)) + 10 * (noise - 1)) * sizes for at in range(30)]
+    return write_store(folder, items, windows, shard_items=7)
 
 
 def test_an_item_finds_its_like_and_never_itself(zoo):
@@ -82,6 +90,65 @@ def test_precision_of_leave_one_out_search_equals_the_retrieval_protocols(zoo):
     assert 0.4 < np.mean(same) < 1.0, "neither trivial nor chance"
 
 
+@pytest.mark.parametrize("kind", ["clips", "windows"])
+def test_standardised_search_compares_rows_of_mean_0_and_deviation_1(zoo, kind):
+    """Against all of it in memory, in float64; one dimension is the same in every row."""
+    view = audiossl.embeddings.open(zoo, kind)
+    x_ND = view.numpy().astype(np.float64)
+    z_ND = (x_ND - x_ND.mean(0)) / x_ND.std(0)
+    z_ND /= np.linalg.norm(z_ND, axis=1, keepdims=True)
+    ids = view.table(["id"])["id"].to_pylist()
+    clips = audiossl.embeddings.open(zoo).numpy().astype(np.float64)
+    query = (clips[4] - x_ND.mean(0)) / x_ND.std(0)
+    near = z_ND @ query / np.linalg.norm(query)
+    near[[id_ == "04.wav" for id_ in ids]] = -2
+    best = np.argsort(-near)[:5]
+    for _ in range(2):
+        (found,) = search(zoo, "04.wav", k=5, kind=kind, standardise=True)
+        assert [hit.id for hit in found.hits] == [ids[row] for row in best]
+        assert np.allclose([hit.similarity for hit in found.hits], near[best], atol=1e-12)
+        view.mapped()  # which changes nothing
+    assert found != search(zoo, "04.wav", k=5, kind=kind)[0]
+
+
+def test_standardised_blocks_of_any_size_are_one_scale(monkeypatch):
+    x_ND = RNG.normal(3, 2, (50, 4)).astype(np.float32)
+    x_ND[:, 2] = 7.0
+    wanted = (x_ND - x_ND.mean(0, dtype=float)) / np.where(x_ND.std(0, dtype=float) > 0, x_ND.std(0, dtype=float), 1)
+    monkeypatch.setattr("audiossl.embedding.standardise._VALUES_AT_ONCE", 28)
+    rows = np.arange(50)
+    scale = fit_scale([(rows[:9], x_ND[:9]), (rows[9:], x_ND[9:])])
+    parts = list(scaled_blocks([(rows, x_ND)], scale))
+    assert [len(places) for places, _ in parts] == [7] * 7 + [1]
+    assert np.array_equal(np.concatenate([places for places, _ in parts]), rows)
+    assert np.allclose(np.concatenate([z for _, z in parts]), wanted, atol=1e-12)
+
+
+def test_precision_at_10_of_standardised_search_is_retrieval_1s_score(tmp_path):
+    """Of rows that all point the same way, with dimensions of very different size, as after a ReLU."""
+    zoo = make_zoo(tmp_path / "zoo", sizes=np.geomspace(1, 300, 16), noise=4.0)
+    table = audiossl.embeddings.open(zoo).table(["id", "labels", "group", "embedding"])
+    names = table["id"].to_pylist()
+    items = Items.from_rows(
+        [
+            Item(name, f"/sounds/{name}", labels=labels, group=group)
+            for name, labels, group in zip(names, table["labels"].to_pylist(), table["group"].to_pylist(), strict=True)
+        ],
+        Path("/"),
+    )
+    values = audiossl.embeddings.open(zoo).numpy()
+    score = run_protocol(load_protocol("retrieval@1"), values, items)
+    precision = {}
+    for standardise in (True, False):
+        found = search(zoo, names, k=10, kind="clips", exclude_group=True, standardise=standardise)
+        hits = [
+            sum(hit.labels == labels for hit in one.hits)
+            for one, labels in zip(found, table["labels"].to_pylist(), strict=True)
+        ]
+        precision[standardise] = float(np.mean(np.array(hits) / 10))
+    assert precision[True] == score.metrics["precision_at_10"] != precision[False]
+
+
 def test_a_group_is_left_out_only_when_asked(zoo):
     table = audiossl.embeddings.open(zoo).pandas(["id", "group"]).set_index("id")["group"]
     (all_,), (others,) = (search(zoo, "04.wav", k=30, kind="clips", exclude_group=told) for told in (False, True))
@@ -93,11 +160,12 @@ def test_a_group_is_left_out_only_when_asked(zoo):
 def test_faiss_looking_through_all_cells_finds_what_exact_search_finds(zoo):
     pytest.importorskip("faiss")
     for metric in ("cosine", "dot"):
-        told = {"k": 5, "metric": metric, "exclude_group": True}
-        names = ["04.wav", "05.wav"]
-        for _ in range(2):
-            assert search(zoo, names, index="faiss", **told) == search(zoo, names, **told)
-    assert len(list(zoo.glob("*.faiss"))) == 2
+        for standardise in (False, True):
+            told = {"k": 5, "metric": metric, "exclude_group": True, "standardise": standardise}
+            names = ["04.wav", "05.wav"]
+            for _ in range(2):
+                assert search(zoo, names, index="faiss", **told) == search(zoo, names, **told), told
+    assert len(list(zoo.glob("*.faiss"))) == 4
 
 
 def test_without_faiss_the_sentence_says_what_to_install(zoo, monkeypatch):
