@@ -86,9 +86,13 @@ def why(error: BaseException) -> str:
 
 
 def _source(error: BaseException) -> tuple[BaseException, int | None]:
-    """The error of the library that spoke to the server, and the status of the answer; fsspec wraps them at times."""
+    """The error of the library that spoke to the server, and the status of the answer.
+
+    fsspec calls whatever happens to a question of HTTP a missing file.
+    """
     cause = error.__cause__
-    source = cause if cause is not None and type(cause).__module__.startswith(("aiohttp", "asyncio")) else error
+    wrapped = isinstance(error, FileNotFoundError) and type(cause).__module__.startswith(("aiohttp", "asyncio"))
+    source = cause if wrapped and cause is not None else error
     status = getattr(source, "status", None)
     return source, status if isinstance(status, int) else None
 

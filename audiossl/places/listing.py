@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from audiossl.errors import AudiosslError, DataError
+from audiossl.errors import AudiosslError, DataError, UsageError
 from audiossl.places.connect import connect, is_missing, patiently, why
 from audiossl.places.urls import is_web, shown, trimmed
 
@@ -42,10 +42,10 @@ def find(url: str, suffixes: Collection[str]) -> list[str]:
     when it is an object. The matches of a pattern may be folders, whose objects count then.
 
     Raises:
-        DataError: there is no such place, it cannot be read, or it holds nothing of the kind.
-        UsageError: the protocol cannot be used here.
+        DataError: there is no such place, it cannot be read, or it holds no such object.
+        UsageError: the protocol cannot be used here, or the pattern matches nothing.
     """
-    base = url = trimmed(url)
+    base = url = url if is_web(url) else trimmed(url)
     if has_pattern(url):
         parts = url.split("/")
         base = trimmed("/".join(parts[: next(at for at, part in enumerate(parts) if has_pattern(part))]) + "/")
@@ -55,10 +55,10 @@ def find(url: str, suffixes: Collection[str]) -> list[str]:
         system.invalidate_cache()
         if has_pattern(url):
             matches = patiently(partial(system.glob, path, detail=True))
-            names = [name for name in matches if matches[name].get("type") != "directory"]
-            folders = [name for name in matches if matches[name].get("type") == "directory"]
+            names = [name for name in matches if not _is_folder(matches[name]) and _last(name)[:1] != "."]
+            folders = [name for name in matches if _is_folder(matches[name])]
         else:
-            names, folders = [], [url if is_web(url) else path]
+            names, folders = [], [path]
         for folder in folders:
             below = patiently(partial(system.find, folder))
             names += below if below == [folder] else [name for name in below if _counts(name, folder, suffixes)]
@@ -66,9 +66,11 @@ def find(url: str, suffixes: Collection[str]) -> list[str]:
         raise
     except Exception as error:
         raise DataError(f"{shown(url)}: {why(error)}") from error
+    if not names and has_pattern(url):
+        raise UsageError(f"{shown(url)}: matches nothing; check the pattern, or quote it less")
     if not names:
-        looked_for = "" if has_pattern(url) else f"; files ending in {' '.join(sorted(suffixes))} were looked for"
-        raise DataError(f"{shown(url)}: {'matches nothing' if has_pattern(url) else 'holds no sound file'}{looked_for}")
+        looked_for = " ".join(sorted(suffixes))
+        raise DataError(f"{shown(url)}: holds no sound file; files ending in {looked_for} were looked for")
     return sorted(_again(base, root, name) for name in set(names))
 
 
@@ -128,6 +130,14 @@ def _state(info: Mapping[str, Any]) -> State:
 def _counts(name: str, folder: str, suffixes: Collection[str]) -> bool:
     below = shown(name)[len(shown(folder)) :].split("/")
     return not any(part.startswith(".") for part in below) and PurePosixPath(below[-1]).suffix.lower() in suffixes
+
+
+def _is_folder(info: Mapping[str, Any]) -> bool:
+    return info.get("type") == "directory"
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _again(base: str, root: str, name: str) -> str:
