@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from audiossl.data.items import Item
 from audiossl.embedding.index import INDEX, KINDS, Kind, Shard, is_whole, read_index, write_index
 from audiossl.embedding.jobs import Embedded
 from audiossl.embedding.ledger import Failure, Key, Stamp, key_of, read_failures, write_failures
+from audiossl.embedding.precision import worst
 from audiossl.embedding.shares import refuse_others
 from audiossl.embedding.store import schema, write_shard
 from audiossl.places import folder as places
@@ -34,7 +35,8 @@ class StoreWriter:
 
     Args:
         folder: made where it is missing.
-        about: what the index says of the model and the versions.
+        about: gives what the index says of the model and the versions. Its `precision_check` is what this run measured
+            so far; the index has the worst of all runs (see `precision.worst`).
         parameters: what decides the numbers; others in the same folder are refused.
         embedding_dim: D.
         shard_items: how many items fill a shard.
@@ -51,7 +53,7 @@ class StoreWriter:
     def __init__(
         self,
         folder: Place,
-        about: dict[str, Any],
+        about: Callable[[], dict[str, Any]],
         parameters: dict[str, Any],
         embedding_dim: int,
         *,
@@ -60,12 +62,14 @@ class StoreWriter:
     ) -> None:
         self.folder, self._dim = folder, embedding_dim
         self._shard_items, self._shard_s = shard_items, shard_s
-        self._about = {**about, "parameters": parameters, "embedding_dim": embedding_dim}
+        self._about, self._parameters = about, parameters
+        self._checked_before: dict[str, Any] | None = None
         self._shards: list[Shard] = []
         if INDEX in places.names(folder):
             index = read_index(folder)
             refuse_others(folder, index["parameters"], parameters)
             self._shards = [shard for shard in index["shards"] if is_whole(folder, shard)]
+            self._checked_before = index.get("precision_check")
         self._next_number = 1 + max((int(shard["clips"].file[-13:-8]) for shard in self._shards), default=-1)
         self.failures = read_failures(folder)
         self._failures_next = 0.0
@@ -74,7 +78,7 @@ class StoreWriter:
         self._clear()
 
     def done(self) -> dict[Key, int]:
-        """The `fingerprint` of everything in the store."""
+        """The `fingerprint` of everything in the store; what is in it is no failure any more."""
         columns = [*_KEY_COLUMNS, "bytes", "mtime_ns", *_LABEL_COLUMNS]
         found: dict[Key, int] = {}
         for shard in self._shards:
@@ -83,6 +87,8 @@ class StoreWriter:
                 *(table.column(name).to_pylist() for name in columns), strict=True
             ):
                 found[path, start_s, end_s] = _fingerprint(Stamp(size, mtime_ns), described)
+        for key in self.failures.keys() & found.keys():  # mended by a run that was killed before it said so
+            del self.failures[key]
         return found
 
     def remove(self, keys: set[Key]) -> None:
@@ -127,6 +133,7 @@ class StoreWriter:
         if self._pending:
             tables: dict[Kind, pa.Table] = {"clips": self._clips(), "windows": self._windows()}
             self._shards.append(self._write(tables))
+            self._start_shard()  # before anything can fail: a second call must not write these rows again
             self._save_index()
         self._start_shard()
 
@@ -168,7 +175,9 @@ class StoreWriter:
 
     def _save_index(self) -> None:
         """Name the shards that count."""
-        write_index(self.folder, self._about, self._shards)
+        about = {**self._about(), "parameters": self._parameters, "embedding_dim": self._dim}
+        checked = worst(self._checked_before, about.pop("precision_check", None))
+        write_index(self.folder, about if checked is None else {**about, "precision_check": checked}, self._shards)
 
     def _clear(self) -> None:
         """Remove the files of shards that do not count, and what a killed run left half-written."""
