@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
 from audiossl.recipe.base import Auto, Config, Count, Positive
 
 Pool = Literal["mean", "mean+std", "mean+max", "none"]
@@ -34,10 +37,21 @@ class EmbedOptions(Config):
     """What a NaN or infinite sample does: fail its file, or become zero and be counted."""
     retry_failed: bool = False
     """Try the files again that failed in an earlier run."""
+    engine: Literal["local", "ray"] = "local"
+    """Where it runs: this process, or the workers of a Ray cluster (see `engine_ray`)."""
+    address: str | None = None
+    """Of the Ray cluster: `auto` or `HOST:PORT`. Left out: $RAY_ADDRESS, otherwise one of our own on this machine."""
     shard_items: Count = 1000
     """Files per shard at most."""
     shard_s: Positive = 30.0
     """Seconds of work after which a shard is written, so that a killed run loses no more."""
+
+    @field_validator("address")
+    @classmethod
+    def _has_its_engine(cls, address: str | None, info: ValidationInfo) -> str | None:
+        if address is not None and info.data.get("engine") != "ray":
+            raise PydanticCustomError("engine", "is of a Ray cluster; give the engine ray with it")
+        return address
 
 
 class FrameOptions(Config):
