@@ -1,1 +1,1 @@
-"""The image wing: decode, front end and views of pictures (not furnished yet)."""
+"""The image wing: decode, front end and views of pictures."""

@@ -10,7 +10,7 @@ from audiossl.recipe.frontends import WaveformConfig
 from audiossl.recipe.methods import CpcConfig, MethodBase, MultiFormatConfig
 from audiossl.recipe.problems import Problem
 from audiossl.recipe.schema import Recipe
-from audiossl.recipe.spectrogram_views import NormaliseConfig
+from audiossl.recipe.view_base import NormaliseConfig
 
 
 def misfits(recipe: Recipe) -> Iterator[Problem]:

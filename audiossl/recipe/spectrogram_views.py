@@ -7,15 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from audiossl.recipe.base import Config, Count, NonNegative, Positive, Probability
-from audiossl.recipe.view_base import PositiveRange, ShareRange, ViewConfig
+from audiossl.recipe.view_base import NormaliseConfig, PositiveRange, ShareRange, ViewConfig
 
 Fill = Literal["zero", "min", "mean", "max", "noise"]
-
-
-class NormaliseConfig(Config):
-    """Subtract the mean and divide by the deviation of the training data (two numbers, kept in the bundle)."""
-
-    name: Literal["normalise"] = "normalise"
 
 
 class BatchNormaliseConfig(Config):

@@ -1,8 +1,8 @@
-"""What the Configs of views share: a probability, and ranges that parameters are drawn from."""
+"""What the Configs of views share: a probability, ranges that parameters are drawn from, the normalisation."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -14,6 +14,12 @@ class ViewConfig(Config):
 
     p: Probability = 1.0
     """Probability that an example is changed at all."""
+
+
+class NormaliseConfig(Config):
+    """Subtract the mean and divide by the deviation of the training data (kept in the bundle)."""
+
+    name: Literal["normalise"] = "normalise"
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:

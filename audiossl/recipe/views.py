@@ -9,10 +9,10 @@ from audiossl.recipe.spectrogram_views import (
     CompressionConfig,
     GaussianNoiseConfig,
     MixBackConfig,
-    NormaliseConfig,
     RandomResizedCropConfig,
     SpectrogramView,
 )
+from audiossl.recipe.view_base import NormaliseConfig
 from audiossl.recipe.waveform_views import WaveformView
 
 

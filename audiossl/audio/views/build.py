@@ -25,6 +25,7 @@ from audiossl.audio.views.wave_shifts import CircularShift, CropShift
 from audiossl.errors import UsageError
 from audiossl.recipe import spectrogram_views as spectrogram
 from audiossl.recipe import waveform_views as waveform
+from audiossl.recipe.view_base import NormaliseConfig
 from audiossl.recipe.views import ViewsConfig
 from audiossl.views.base import Augmentation, Chain, Draw, Views
 from audiossl.views.normalise import Normalise
@@ -121,7 +122,7 @@ def build_views(config: ViewsConfig, *, sample_rate: int, log: Log, statistics: 
 
 
 def _spectrogram_view(config: spectrogram.SpectrogramView, log: Log, statistics: Statistics | None) -> Augmentation:
-    if isinstance(config, spectrogram.NormaliseConfig):
+    if isinstance(config, NormaliseConfig):
         if statistics is None:
             raise UsageError("normalise needs the mean and deviation of the training data; measure them first")
         return Normalise(statistics.mean, statistics.std)

@@ -1,0 +1,1 @@
+"""Augmentations of pictures, over whole batches on the device of the batch."""
