@@ -15,6 +15,7 @@ from audiossl.progress import Progress
 from audiossl.recipe.schema import Recipe
 
 if TYPE_CHECKING:
+    from audiossl.bundle.baseline import Model
     from audiossl.evaluation.comparison import ComparisonReport
     from audiossl.evaluation.scores import EvaluationReport
     from audiossl.evaluation.sets import SuiteReport
@@ -38,7 +39,7 @@ def load(path: str | Path, device: str = "cpu") -> Bundle:
 
 
 def embed(
-    model: str | Path | Bundle,
+    model: str | Path | Model,
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
@@ -50,7 +51,8 @@ def embed(
     """Embed sounds into the folder `out`; `audiossl.embeddings.open(out)` reads it.
 
     Args:
-        model: a bundle or its path.
+        model: a bundle or its path; or the name of a baseline, `logmel` or `mfcc`: plain statistics of the sound, which
+            an encoder must beat.
         inputs: sound files, folders, patterns, URLs (as `str`) that fsspec can open, tables, manifests or their
             shipped names; one or several. `-` reads a list from standard input.
         out: the folder of Parquet files, or its URL. The same call again continues. At a URL there is no lock.
@@ -66,6 +68,7 @@ def embed(
     """
     from pydantic import ValidationError
 
+    from audiossl.bundle.baseline import load_model
     from audiossl.embedding.extract import embed_items
     from audiossl.embedding.inputs import gather
     from audiossl.embedding.shares import Share
@@ -79,8 +82,8 @@ def embed(
         raise UsageError("\n".join(dict.fromkeys(told))) from error
     place, share = place_of(out), None if shard is None else Share.parse(shard)
     items = gather([inputs] if isinstance(inputs, str | Path) else inputs, None if data is None else Path(data))
-    bundle = model if isinstance(model, Bundle) else load(model)
-    return embed_items(bundle, items, place, chosen, share=share, progress=progress)
+    chosen_model = load_model(model) if isinstance(model, str | Path) else model
+    return embed_items(chosen_model, items, place, chosen, share=share, progress=progress)
 
 
 def pretrain(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from audiossl.bundle.bundle import Bundle
+from audiossl.bundle.baseline import Model
 from audiossl.data.items import Items
 from audiossl.embedding.asked import Asked
 from audiossl.embedding.engine import Engine
@@ -45,19 +45,35 @@ class EmbedReport:
     sound_s: float
     """Seconds of sound embedded by this call."""
     wall_s: float
+    embedding_dim: int
+    parameters: dict[str, Any]
+    """Everything that decided the numbers."""
+    precision_check: dict[str, Any] | None
+    """How far this call's bf16 rows were from float32, of its first windows (see `precision`); None for float32."""
 
     @property
     def failures(self) -> Place:
         """The list of what failed."""
         return self.out / FAILURES
 
+    @property
+    def files_per_s(self) -> float:
+        """Embedded by this call, of its whole time."""
+        return self.embedded / max(self.wall_s, 1e-9)
+
+    @property
+    def times_real_time(self) -> float:
+        """Seconds of sound in a second."""
+        return self.sound_s / max(self.wall_s, 1e-9)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**vars(self), "out": str(self.out), "failures": str(self.failures)}
+        speeds = {"files_per_s": self.files_per_s, "times_real_time": self.times_real_time}
+        return {**vars(self), **speeds, "out": str(self.out), "failures": str(self.failures)}
 
 
 def embed_items(
-    bundle: Bundle,
+    model: Model,
     items: Items,
     out: Place,
     options: EmbedOptions | None = None,
@@ -71,7 +87,7 @@ def embed_items(
     with `retry_failed`. Killed at any moment, the next call loses at most one shard of work.
 
     Args:
-        bundle: the encoder; is moved to the device of `options`.
+        model: a bundle, which is moved to the device of `options`, or a baseline.
         items: what to embed. Rows of other items in the folder stay.
         out: made where it is missing. At a URL there is no lock: no two runs may write there at once.
         options: how; the defaults when left out.
@@ -84,11 +100,19 @@ def embed_items(
         WriteError: the disk is full or the folder cannot be written; what was finished stays.
     """
     options = options or EmbedOptions()
-    engine = Engine(bundle, options)
-    refuse_mixed(out, share, engine.parameters())
     folder = out if share is None else out / share.folder
-    with _locked(folder):
-        return _embed(engine, Asked(items, share), folder, options, progress or Silent())
+    with _engine(model, options) as engine:
+        refuse_mixed(out, share, engine.parameters())
+        with _locked(folder):
+            return _embed(engine, Asked(items, share), folder, options, progress or Silent())
+
+
+def _engine(model: Model, options: EmbedOptions) -> AbstractContextManager[Extraction]:
+    if options.engine == "ray":
+        from audiossl.embedding.engine_ray import ray_engine
+
+        return ray_engine(model, options)
+    return nullcontext(Engine(model, options))
 
 
 @contextmanager
@@ -115,7 +139,7 @@ def _embed(engine: Extraction, asked: Asked, out: Place, options: EmbedOptions, 
     began = time.monotonic()
     writer = StoreWriter(
         out,
-        {"audiossl": __version__, **engine.about()},
+        lambda: {"audiossl": __version__, **engine.about()},
         engine.parameters(),
         engine.embedding_dim,
         shard_items=options.shard_items,
@@ -143,5 +167,16 @@ def _embed(engine: Extraction, asked: Asked, out: Place, options: EmbedOptions, 
         progress.close()
         writer.flush()
     failures = sum(key in writer.failures for key in asked.item_keys()) if writer.failures else 0
-    skipped = len(asked) - embedded - failures
-    return EmbedReport(out, len(asked), embedded, skipped, failures, windows, sound_s, time.monotonic() - began)
+    return EmbedReport(
+        out=out,
+        items=len(asked),
+        embedded=embedded,
+        skipped=len(asked) - embedded - failures,
+        failed=failures,
+        windows=windows,
+        sound_s=sound_s,
+        wall_s=time.monotonic() - began,
+        embedding_dim=engine.embedding_dim,
+        parameters=engine.parameters(),
+        precision_check=engine.about().get("precision_check"),
+    )

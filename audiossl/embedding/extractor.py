@@ -5,7 +5,7 @@ Letters: B windows, S samples, U frames in time, R rows per window, D dimensions
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -69,6 +69,31 @@ def windows_of(embedding: EmbeddingConfig, options: EmbedOptions) -> EmbeddingCo
     """A model's windows with what `options` say otherwise."""
     told = {name: value for name in ("window_s", "hop_s") if (value := getattr(options, name)) is not None}
     return embedding.model_copy(update=told)
+
+
+class LayerFacts(NamedTuple):
+    """A layer of an encoder: its name, the values of a frame, and the frames that a second of sound has."""
+
+    name: str
+    dimensions: int
+    frames_per_s: int | None
+    """None where time is gone: such a layer gives one row."""
+
+
+def describe_layers(model: Model) -> list[LayerFacts]:
+    """The layers that `EmbedOptions.layer` can name, from input to output; the last frames are the encoder's own.
+
+    Raises:
+        UsageError: the model is a baseline.
+    """
+    if isinstance(model, Baseline):
+        raise UsageError(f"{model.name} is no network and has no layers; leave --layer out")
+    silence = torch.zeros(1, model.sample_rate, device=model.device)
+    found = []
+    for name in model.encoder.layers():
+        shape = model.encode(silence, network=LayerReader(model.encoder, name)).shape
+        found.append(LayerFacts(name, shape[-1], shape[1] if len(shape) == 3 else None))
+    return found
 
 
 class BundleExtractor:

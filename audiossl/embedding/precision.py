@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WINDOWS = 64
 """That are compared."""
@@ -46,6 +45,9 @@ def differences(rows_BRD: Tensor, exact_BRD: Tensor) -> dict[str, Any]:
 
     `largest_difference` is that of two values, `largest_relative` that divided by the largest value of its row.
     """
+    import torch
+    from torch.nn import functional as F
+
     rows_ND, exact_ND = rows_BRD.flatten(0, 1).double(), exact_BRD.flatten(0, 1).double()
     finite_N = (rows_ND.isfinite() & exact_ND.isfinite()).all(dim=1)
     rows_ND, exact_ND = rows_ND[finite_N], exact_ND[finite_N]

@@ -20,7 +20,8 @@ from audiossl.errors import AudioError, UsageError
 from audiossl.places.urls import absolute, shown, url_of
 
 if TYPE_CHECKING:
-    from audiossl.bundle.bundle import Array, Bundle
+    from audiossl.bundle.baseline import Model
+    from audiossl.bundle.bundle import Array
     from audiossl.embedding.engine import Engine
 
 
@@ -153,21 +154,21 @@ def _engine(store: Store, model: str | Path | None) -> Engine:
     from audiossl.embedding.options import EmbedOptions
 
     known = {name: value for name, value in store.about["parameters"].items() if name in EmbedOptions.model_fields}
-    return Engine(_bundle(store, model), EmbedOptions(**known))
+    return Engine(_model(store, model), EmbedOptions(**known))
 
 
-def _bundle(store: Store, model: str | Path | None) -> Bundle:
-    """The bundle that made the store, by its hash."""
-    from audiossl.bundle.load import load_bundle
+def _model(store: Store, model: str | Path | None) -> Model:
+    """The model that made the store, by its hash."""
+    from audiossl.bundle.baseline import BASELINES, load_model
 
     wanted, place = store.about["parameters"]["model"], model or store.about["model"].get("path")
-    if place is None or (model is None and not Path(place).is_file()):
+    if place is None or (model is None and place not in BASELINES and not Path(place).is_file()):
         why = "does not say where its model is" if place is None else f"was made by {place}, which is gone"
         raise UsageError(f"{store.folder} {why}; give the bundle of sha256 {wanted[:12]}... with --model")
-    bundle = load_bundle(place)
-    if bundle.sha256 != wanted:
+    found = load_model(place)
+    if found.sha256 != wanted:
         raise UsageError(
-            f"{place} (sha256 {bundle.sha256[:12]}...) is not the model that made {store.folder} ({wanted[:12]}...); "
+            f"{place} (sha256 {found.sha256[:12]}...) is not the model that made {store.folder} ({wanted[:12]}...); "
             "give that one with --model"
         )
-    return bundle
+    return found

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from audiossl.progress import Progress
 
-LINE_EVERY_S = 5.0
-"""Without a terminal, progress is a line this often."""
+FIRST_LINE_S, LINE_EVERY_S = 5.0, 30.0
+"""Without a terminal, progress is a line after so long, soon enough to see that it goes, and then this often."""
 
 BYTES = "bytes"
 """The unit that people read as kB, MB, GB."""
@@ -73,7 +73,7 @@ def emit_entry(name: str, text: str, more: Sequence[str] = ()) -> None:
 
 
 def progress() -> Progress:
-    """A listener for long work: a bar on a terminal, otherwise a line every few seconds."""
+    """A listener for long work: a bar on a terminal, otherwise a line now and then."""
     return Bar() if sys.stderr.isatty() else Lines()
 
 
@@ -120,13 +120,14 @@ class Bar:
 
 
 class Lines:
-    """A line every few seconds: done, rate, time left, facts."""
+    """A line every half minute, the first one earlier: done, rate, time left, facts."""
 
     def start(self, title: str, total: int | None, unit: str, *, done: int = 0) -> None:
         """Print the title."""
         self._title, self._total, self._unit = title, total, unit
         self._first, self._done, self._facts = done, done, ""
-        self._began = self._printed = time.monotonic()
+        self._began = time.monotonic()
+        self._due = self._began + FIRST_LINE_S
         say(title if total is None else f"{title}: {amount(total, unit)}")
 
     def advance(self, n: int = 1, **facts: float | str) -> None:
@@ -134,8 +135,8 @@ class Lines:
         self._done += n
         self._facts = words(facts) or self._facts
         now = time.monotonic()
-        if now - self._printed >= LINE_EVERY_S or self._done == self._total:
-            self._printed = now
+        if now >= self._due or self._done == self._total:
+            self._due = now + LINE_EVERY_S
             say(self._line(now - self._began))
 
     def close(self) -> None:

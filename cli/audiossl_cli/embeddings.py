@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from audiossl_cli.console import emit, emit_json, emit_table, progress
+from audiossl_cli.embed import precision_words
 from audiossl_cli.search import Kind
 
 if TYPE_CHECKING:
@@ -48,16 +50,23 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
         return
     model, embedding = store.about["model"], store.about["parameters"]
     rows = [
-        ["model", f"recipe {model.get('recipe')}, encoder {model['encoder']['name']}"],
-        ["its file", model.get("path") or "unknown"],
+        ["model", model_words(model)],
+        *([["its file", model.get("path") or "unknown"]] if model.get("recipe") else []),
         ["its sha256", embedding["model"]],
         *[[name, value] for name, value in embedding.items() if name != "model"],
         ["dimensions", store.embedding_dim],
+        *([["bf16", precision_words(check)]] if (check := store.about.get("precision_check")) else []),
         *[[name, f"{value:,}"] for name, value in facts.items()],
         ["failures", f"{failed:,}" + (f", see {failures_of(store.folder)}" if failed else "")],
         ["made by", f"audiossl {store.about.get('audiossl')}, torch {store.about.get('torch')}"],
     ]
     emit_table(["what", "value"], rows, title=str(store.folder))
+
+
+def model_words(model: Mapping[str, Any]) -> str:
+    """An encoder has a recipe; a baseline has none."""
+    name = model["encoder"]["name"]
+    return f"recipe {model['recipe']}, encoder {name}" if model.get("recipe") else f"{name}, plain statistics"
 
 
 def describe(store: Store) -> dict[str, Any]:

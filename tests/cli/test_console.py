@@ -66,6 +66,19 @@ def test_progress_line_says_done_rate_time_left_and_facts(clock, capsys):
     assert capsys.readouterr().err == "pretraining: 20/100 steps, 2/s, 40 s left, loss 5.123\n"
 
 
+def test_without_a_terminal_a_line_comes_early_and_then_every_half_minute(clock, capsys):
+    lines = Lines()
+    lines.start("embedding", 1000, "files")
+    said = {}
+    for second in range(100):
+        clock[0] = float(second)
+        lines.advance(1)
+        if line := capsys.readouterr().err.splitlines()[-1:]:
+            said[second] = line[0]
+    assert list(said) == [0, 5, 35, 65, 95]
+    assert said[0] == "embedding: 1000 files" and said[35].startswith("embedding: 36/1000 files, 1.03/s")
+
+
 def test_progress_of_a_continued_run_counts_only_new_work_for_its_rate(clock, capsys):
     lines = Lines()
     lines.start("pretraining", 100, "steps", done=80)

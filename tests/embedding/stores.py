@@ -19,7 +19,7 @@ def write_store(
     """A store whose item i has the windows (W, D) `windows[i]`, half a second apart; written in a shuffled order."""
     dim = windows[0].shape[1] if windows else 4
     about = {"audiossl": "0", "torch": "0", "model": {"recipe": "made up", "encoder": {"name": "none"}}}
-    writer = StoreWriter(folder, about, {"model": "0" * 64}, dim, shard_items=shard_items, shard_s=1e9)
+    writer = StoreWriter(folder, lambda: about, {"model": "0" * 64}, dim, shard_items=shard_items, shard_s=1e9)
     for at in np.random.default_rng(seed).permutation(len(items)):
         item, rows = items[at], np.asarray(windows[at], np.float32)
         start_s = np.arange(len(rows)) * 0.5 + (item.start_s or 0.0)

@@ -60,6 +60,64 @@ def test_a_model_or_an_input_that_is_not_there_gives_exit_code_3(model, sounds, 
     assert not (tmp_path / "out").exists()
 
 
+def test_layers_are_listed_and_a_wrong_one_is_answered_with_the_list(model, sounds, tmp_path, capsys):
+    assert run(["embed", str(model), "--layer", "list", "--json"]) == 0
+    layers = {layer["name"]: layer for layer in json.loads(capsys.readouterr().out)}
+    assert list(layers) == ["block1", "block2", "block3", "hidden", "fc"]
+    assert (layers["block3"]["dimensions"], layers["fc"]["dimensions"]) == (512, 32)
+    assert run(["embed", str(model), "--layer", "list"]) == 0
+    assert "block2" in capsys.readouterr().out
+    out = tmp_path / "out"
+    assert run(["embed", str(model), str(sounds(1.0)), "--out", str(out), "--layer", "blok3"]) == 2
+    assert "did you mean block3? it has block1, block2" in capsys.readouterr().err
+    assert not out.exists()
+    assert run(["embed", "logmel", "--layer", "list"]) == 2
+
+
+def test_without_an_input_or_a_folder_the_sentence_says_what_is_missing(model, sounds, capsys):
+    for arguments, missing in (([], "INPUT"), ([str(sounds(1.0))], "--out")):
+        assert run(["embed", str(model), *arguments]) == 2
+        assert missing in capsys.readouterr().err
+
+
+def test_rows_made_otherwise_are_refused_in_the_same_folder_with_the_difference(model, sounds, tmp_path, capsys):
+    arguments = ["embed", str(model), str(sounds(1.0)), "--out", str(tmp_path / "out"), "--pool", "mean+std"]
+    assert run([*arguments, "--layer", "block3"]) == 0
+    assert open_store(tmp_path / "out").embedding_dim == 1024
+    for other, told in (
+        (["--layer", "block2"], "layer: block3 there, block2 here"),
+        ([], "layer: block3 there, None here"),
+        (["--layer", "block3", "--pool", "none"], "pool: mean+std there, none here"),
+    ):
+        assert run([*arguments, *other]) == 2
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", [["--pool", "none"], ["--layer", "block2"], ["--layer", "fc", "--pool", "mean+max"]])
+def test_a_sound_from_outside_is_made_into_rows_as_the_stores_were(model, sounds, tmp_path, capsys, told):
+    folder, out = sounds(1.0, 1.4), tmp_path / "out"
+    assert run(["embed", str(model), str(folder), "--out", str(out), *told]) == 0
+    (tmp_path / "copy.wav").write_bytes((folder / "b.wav").read_bytes())
+    capsys.readouterr()
+    assert run(["search", str(out), str(tmp_path / "copy.wav"), "--kind", "clips", "--k", "1", "--json"]) == 0
+    (hit,) = json.loads(capsys.readouterr().out)[0]["hits"]
+    assert hit["path"].endswith("b.wav") and hit["similarity"] == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_report_says_everything(model, sounds, tmp_path, capsys):
+    folder, out = sounds(1.0, 2.0), tmp_path / "out"
+    (folder / "bad.wav").write_bytes(b"no sound")
+    assert run(["embed", str(model), str(folder), "--out", str(out), "--window-s", "0.5", "--json"]) == 4
+    report = json.loads(capsys.readouterr().out)
+    assert (report["items"], report["embedded"], report["failed"], report["windows"]) == (3, 2, 1, 6)
+    assert report["sound_s"] == 3.0 and report["embedding_dim"] == 32 and report["precision_check"] is None
+    assert report["parameters"] == open_store(out).about["parameters"]
+    assert report["files_per_s"] == pytest.approx(2 / report["wall_s"])
+    assert report["times_real_time"] == pytest.approx(3.0 / report["wall_s"])
+    assert run(["embed", str(model), str(folder), "--out", str(out), "--window-s", "0.5", "--retry-failed"]) == 4
+    assert f"1 failed (listed in {out}/failures.csv)" in capsys.readouterr().out
+
+
 def test_every_option_of_an_extraction_has_its_flag(capsys):
     run(["embed", "--help"])
     text = capsys.readouterr().out
