@@ -200,8 +200,13 @@ def _in_words(ray: Any) -> Iterator[None]:
             raise error.cause from error
         raise
     except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise AudiosslError(
-            f"Ray's worker processes ended {_RETRIES + 1} times at the same files ({first_line(error)}): they may lack "
-            "memory (fewer --workers or a smaller --batch-s), or one file ends whoever reads it (run the rest without "
-            "--engine ray to see which); what is embedded stays, and the same command goes on"
-        ) from error
+        if "creation task" in str(error):
+            last = str(error).strip().splitlines()[-1]
+            told = f"a node could not make a worker ({last}); install this audiossl there as here"
+        else:
+            told = (
+                f"Ray's workers died {_RETRIES + 1} times at the same files ({first_line(error)}): they may lack "
+                "memory (fewer --workers or a smaller --batch-s), or one file ends whoever reads it (see which "
+                "without --engine ray); what is embedded stays, and the same command goes on"
+            )
+        raise AudiosslError(told) from error

@@ -13,6 +13,7 @@ from typing import Any
 from audiossl.errors import AudiosslError, UsageError
 
 LOCAL = "local"
+_CORE_LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 _PATIENCE_S = 5.0
 """To wait for a machine that does not answer."""
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
@@ -52,11 +53,13 @@ def joined(ray: Any, address: str | None, cpus: int) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_quiet("ray", "ray.data"))
         if not ray.is_initialized():
+            folder = stack.enter_context(_folder()) if place == LOCAL else None
             stack.callback(ray.shutdown)
-            if place == LOCAL:
-                _start(ray, cpus, stack.enter_context(_folder()))
-            else:
-                _join(ray, place)
+            with _mute():
+                if folder:
+                    _start(ray, cpus, folder)
+                else:
+                    _join(ray, place)
         yield
 
 
@@ -117,6 +120,27 @@ def _quiet(*names: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _mute() -> Iterator[None]:
+    """Within: nothing reaches standard error, and Ray's core learns to write there only as it dies.
+
+    It tells even that it has learnt so, from C++.
+    """
+    level = os.environ.get(_CORE_LOG_LEVEL)
+    os.environ[_CORE_LOG_LEVEL] = "fatal"
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        os.environ.pop(_CORE_LOG_LEVEL)
+        if level is not None:
+            os.environ[_CORE_LOG_LEVEL] = level
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}

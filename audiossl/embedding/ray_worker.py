@@ -85,11 +85,11 @@ class RayWorker:
 
         self._pinned = threadpool_limits(limits=1)  # BLAS and OpenMP; the engine pins torch
         self._name = uuid.uuid4().hex
-        self._engine: Engine | AudiosslError
+        self._engine: Engine | Exception
         try:
             self._engine = _engine(load)
-        except AudiosslError as error:
-            self._engine = error  # to be raised by the first call: Ray would take it for a worker that died
+        except Exception as error:
+            self._engine = error  # raised by the first call: here Ray would take it for a worker that died
 
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
         """Results of a table of `JOBS`, in parts of bounded size.
@@ -97,7 +97,7 @@ class RayWorker:
         Raises:
             AudiosslError: this node would give other numbers than the machine that asks.
         """
-        if isinstance(self._engine, AudiosslError):
+        if isinstance(self._engine, Exception):
             raise self._engine
         jobs = list(read_jobs(block))
         part: list[Result] = []

@@ -21,12 +21,12 @@ import soundfile as sf
 
 import audiossl
 from audiossl.embedding.engine import Engine
-from audiossl.embedding.engine_ray import Places, places, ray_engine
+from audiossl.embedding.engine_ray import Places, _in_words, places, ray_engine
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.ray_worker import JOBS, RESULTS, in_order, jobs_table, read_jobs, read_results, results_table
-from audiossl.embedding.store import open_store
-from audiossl.errors import UsageError
+from audiossl.embedding.store import KINDS, open_store
+from audiossl.errors import AudiosslError, UsageError
 from audiossl_cli.app import run
 from tests.embedding.conftest import RATE, chirp
 
@@ -100,12 +100,12 @@ def same(a: Result, b: Result) -> bool:
     )
 
 
-def rows(out: Path) -> dict[tuple[object, ...], tuple[object, ...]]:
+def rows(out: Path) -> dict[tuple[object, ...], dict[str, object]]:
     """What a store says of every window and clip, but for the order."""
     found = {}
-    for table in (open_store(out).windows(), open_store(out).clips()):
-        for row in table.to_pylist():
-            found[len(table.schema), row["path"], row["start_s"], row["item_start_s"]] = tuple(map(str, row.values()))
+    for kind in KINDS:
+        for row in open_store(out).table(kind).to_pylist():
+            found[kind, row["path"], row["item_start_s"], row.get("start_s")] = row
     return found
 
 
@@ -240,14 +240,31 @@ def test_stopping_early_ends_the_workers_and_leaves_the_cluster(bundle, nodes, j
             assert wait_until(lambda: not workers(processes))
 
 
-def test_a_bug_is_raised_at_once_with_its_traceback(bundle, nodes):
+def test_a_bug_is_raised_at_once_and_a_node_of_another_version_named(bundle, nodes, jobs):
     import ray
 
-    with (
-        ray_engine(bundle, EmbedOptions(engine="ray", address=nodes[0])) as engine,
-        pytest.raises(ray.exceptions.RayError, match=r"ray_worker\.py"),
-    ):
-        list(engine.run([Job(0, "no\0name")]))
+    with ray_engine(bundle, EmbedOptions(engine="ray", address=nodes[0], workers=1)) as engine:
+        sound = engine._load
+        engine._load = sound._replace(options=None)
+        with pytest.raises(ray.exceptions.RayTaskError, match=r"(?s)engine\.py.*AttributeError"):
+            list(engine.run(jobs))
+        engine._load = sound._replace(version="0.0.1")
+        with pytest.raises(AudiosslError, match=r"the node \S+ has audiossl \S+, this machine 0\.0\.1; install"):
+            list(engine.run(jobs))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("The actor died: node failure.\nmore", "at the same files \\(The actor died: node failure\\)"),
+        ("error raised in its creation task\nNo module named 'audiossl'", "\\(No module named 'audiossl'\\); install"),
+    ],
+)
+def test_workers_that_die_over_and_over_are_told_in_a_sentence(text, told):
+    import ray
+
+    with pytest.raises(AudiosslError, match=told), _in_words(ray):
+        raise ray.exceptions.RayActorError(None, text)
 
 
 def test_a_cluster_of_our_own_ends_with_the_command_whose_report_stands_alone(model, folder, tmp_path, ray_environment):
@@ -260,7 +277,7 @@ def test_a_cluster_of_our_own_ends_with_the_command_whose_report_stands_alone(mo
     assert done.returncode == 4, done.stderr
     report = json.loads(done.stdout)
     assert (report["embedded"], report["failed"]) == (36, 4)
-    assert [line for line in done.stderr.splitlines() if "failures.csv" not in line] == []
+    assert [line for line in done.stderr.splitlines() if not ("failures.csv" in line or "embedding:" in line)] == []
     assert not list(mine.glob("ray-*"))
     told = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     assert not [command for command in told if f"{mine}/ray-" in command]
