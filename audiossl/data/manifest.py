@@ -24,6 +24,7 @@ from audiossl.data.source_schema import RegexSource, Source, SynthSource, TableS
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
 from audiossl.errors import DataError, UsageError
+from audiossl.places.urls import refuse_url
 from audiossl.recipe.base import Config
 from audiossl.recipe.yaml import Document, read_yaml
 
@@ -80,6 +81,8 @@ def list_items(
     source: str | Path, root: Path | None = None, task: str | None = None, *, labels_from_folders: bool = False
 ) -> Listing:
     """As `load_items`, with the rows' faults beside the good rows instead of raised."""
+    for place in (source, root):
+        refuse_url(place or "", "this command")
     named, task = named_task(source, task)
     path = Path(named)
     if str(named) in shipped_manifests():

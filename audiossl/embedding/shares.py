@@ -12,10 +12,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from audiossl.embedding.index import INDEX, KINDS, read_index
 from audiossl.embedding.ledger import FAILURES, Failure, Key, read_failures
+from audiossl.embedding.precision import worst
 from audiossl.errors import DataError, UsageError
 from audiossl.places.folder import Place, names
 
@@ -82,7 +84,8 @@ def open_index(folder: Place) -> dict[str, Any]:
         for share, index in zip(shares, indices, strict=True)
         for shard in index["shards"]
     ]
-    return {**indices[0], "shards": parts}
+    checked = reduce(worst, (index.get("precision_check") for index in indices))
+    return {**indices[0], "shards": parts, **({} if checked is None else {"precision_check": checked})}
 
 
 def open_failures(folder: Place) -> dict[Key, Failure]:

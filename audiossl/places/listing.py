@@ -61,6 +61,8 @@ def find(url: str, suffixes: Collection[str]) -> list[str]:
             names, folders = [], [path]
         for folder in folders:
             below = patiently(partial(system.find, folder))
+            if not below:
+                patiently(partial(system.info, folder))  # finding passes over what cannot be read
             names += below if below == [folder] else [name for name in below if _counts(name, folder, suffixes)]
     except AudiosslError:
         raise

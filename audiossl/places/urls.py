@@ -78,8 +78,8 @@ def scrubbed(text: str) -> str:
 
 
 def refuse_url(name: str | Path, what: str) -> None:
-    """Raise `UsageError` where `name` is a URL and `what` reads local files only."""
-    if url := url_of(name):
+    """Raise `UsageError` where `name` is a URL, or was one before `Path`, and `what` reads local files only."""
+    if (url := url_of(Path(name))) and not Path(name).exists():
         raise UsageError(
             f"{shown(url)}: {what} reads local files only; copy the sounds here first (`audiossl embed` takes URLs)"
         )

@@ -108,7 +108,7 @@ def test_folders_and_patterns_are_found_by_suffix_and_in_the_users_own_words(mem
     assert find("memory://root/d*", SOUND_SUFFIXES) == ["memory://root/deep/er/b.FLAC"]
     assert find("memory://", SOUND_SUFFIXES)[0] == "memory://root/a.wav"
     assert find("memory://root/deep/c.txt", SOUND_SUFFIXES) == ["memory://root/deep/c.txt"]
-    for url, told in {"memory://root/deep/*.wav": "matches nothing", "memory://no": "holds no sound file"}.items():
+    for url, told in {"memory://root/deep/*.wav": "matches nothing", "memory://no": "no: does not exist"}.items():
         with pytest.raises((DataError, UsageError), match=told):
             find(url, SOUND_SUFFIXES)
 

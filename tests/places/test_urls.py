@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from audiossl.data.manifest import load_items
 from audiossl.errors import UsageError
 from audiossl.places.urls import absolute, path_of, refuse_url, scrubbed, shown, url_of
 
@@ -52,6 +53,9 @@ def test_a_name_that_is_no_text_is_written_as_a_url_that_means_the_same_bytes():
 
 
 def test_what_reads_local_files_only_says_so():
-    with pytest.raises(UsageError, match=r"^https://h/x: evaluation reads local files only"):
-        refuse_url("https://me:SECRET@h/x?SECRET", "evaluation")
+    for name in ("https://me:SECRET@h/x?SECRET", Path("https://h/x"), "https:/h/x"):
+        with pytest.raises(UsageError, match=r"^https://h/x: this command reads local files only; copy the sounds"):
+            load_items(name)
+    with pytest.raises(UsageError, match=r"^s3://b/x: this command reads local files only"):
+        load_items("esc50", Path("s3://b/x"))
     refuse_url("/a/b", "evaluation")
