@@ -39,15 +39,6 @@ class Remote:
     def __truediv__(self, name: str) -> Remote:
         return Remote(f"{self._url}{'' if self._url.endswith('/') else '/'}{name}")
 
-    @property
-    def name(self) -> str:
-        """The last part."""
-        return self._url.rpartition("/")[2]
-
-    def exists(self) -> bool:
-        """Whether there is such a file or folder."""
-        return bool(self._asked("exists"))
-
     def size(self) -> int | None:
         """Bytes of a file; None: there is none."""
         try:
@@ -127,23 +118,11 @@ def place_of(name: str | Path | Remote) -> Place:
     return Remote(url)
 
 
-def read_bytes(place: Place) -> bytes:
-    """The whole content (raises `FileNotFoundError` or another `OSError`, or `DataError` for a server's reason)."""
-    return place.read_bytes()
-
-
 def names(folder: Place) -> list[str]:
     """The files and folders directly inside, sorted; none where there is no such folder."""
     if isinstance(folder, Remote):
         return folder.names()
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-
-
-def size(place: Place) -> int | None:
-    """Bytes of a file; None: there is none."""
-    if isinstance(place, Remote):
-        return place.size()
-    return place.stat().st_size if place.is_file() else None
 
 
 def remove(place: Place) -> None:
