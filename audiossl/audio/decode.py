@@ -189,14 +189,18 @@ def _decode_window(file: SoundFile, rate: int, start_s: float, duration_s: float
 
 def _stream(file: SoundFile, rate: int, nonfinite: NonFinite, span: _Span) -> Iterator[tuple[int, int, np.ndarray]]:
     """Read a window to its end: frames read, non-finite samples zeroed, and samples of the window, per piece."""
-    resampler = soxr.ResampleStream(file.sample_rate, rate, 1, dtype="float32", quality="HQ")
+    resampler: soxr.ResampleStream | None = None
     frame, place, more = span.frame, -span.skip, True
     while more:
         asked = min(_READ_FRAMES, span.end - frame)
         mono, zeroed = file.read(frame, asked, nonfinite)
         frame += len(mono)
         more = len(mono) == asked and frame < span.end
-        samples = mono if rate == file.sample_rate else resampler.resample_chunk(mono, last=not more)
+        if rate == file.sample_rate or (resampler is None and not more):
+            samples = resample(mono, file.sample_rate, rate)  # in one piece: the same numbers, for less
+        else:
+            resampler = resampler or soxr.ResampleStream(file.sample_rate, rate, 1, dtype="float32", quality="HQ")
+            samples = resampler.resample_chunk(mono, last=not more)
         if not more and place + len(samples) == 0:
             samples = mono[:1]  # as `resample` does
         wanted = samples[max(0, -place) :]
