@@ -52,6 +52,7 @@ def joined(ray: Any, address: str | None, cpus: int) -> Iterator[None]:
     place = (told if address == "auto" else address) or told or address or LOCAL
     with ExitStack() as stack:
         stack.enter_context(_quiet("ray", "ray.data"))
+        stack.enter_context(_nothing_on_stdout(ray))
         if not ray.is_initialized():
             folder = stack.enter_context(_folder()) if place == LOCAL else None
             stack.callback(ray.shutdown)
@@ -120,6 +121,20 @@ def _quiet(*names: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _nothing_on_stdout(ray: Any) -> Iterator[None]:
+    """Within: the deaths of workers are not printed where the command's own output goes.
+
+    Nothing public stops that, `log_to_driver` does not; a test holds that this does.
+    """
+    module = ray._private.worker
+    before, module._worker_logs_enabled = module._worker_logs_enabled, False
+    try:
+        yield
+    finally:
+        module._worker_logs_enabled = before
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def test_a_device_that_the_cluster_does_not_give_is_refused(device):
         places({"CPU": 2.0}, 1, device, "auto")
 
 
-def test_a_killed_worker_costs_nothing_but_time(bundle, nodes, jobs, local):
+def test_a_killed_worker_costs_nothing_but_time_and_no_word(bundle, nodes, jobs, local, capfd):
     address, processes = nodes
     done: dict[int, Result] = {}
     killed: set[int] = set()
@@ -183,6 +183,7 @@ def test_a_killed_worker_costs_nothing_but_time(bundle, nodes, jobs, local):
                     os.kill(pid, signal.SIGKILL)
         new = workers(processes) - killed
     assert killed and new, "nobody died, or nobody came instead"
+    assert capfd.readouterr() == ("", "")
     assert done.keys() == local.keys()
     assert all(same(done[index], local[index]) for index in local)
 
