@@ -8,7 +8,6 @@ content, not by its suffix.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from io import FileIO
@@ -21,6 +20,7 @@ import soundfile as sf
 
 from audiossl.audio.quiet import quiet_c_stderr
 from audiossl.errors import AudioError
+from audiossl.opening import open_regular
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
@@ -52,14 +52,6 @@ _CAUSES = {
     24: "has a header without a sample rate",
 }
 """What libsndfile's error codes mean, where its own words would not tell a user."""
-
-_NOT_REGULAR = {
-    stat.S_IFDIR: "is a folder",
-    stat.S_IFIFO: "is a FIFO",
-    stat.S_IFSOCK: "is a socket",
-    stat.S_IFCHR: "is a device",
-    stat.S_IFBLK: "is a device",
-}
 
 
 class SoundFile:
@@ -142,7 +134,7 @@ def open_sound(path: str | Path) -> Iterator[SoundFile]:
         AudioError: missing, not a regular file, not permitted, empty, no sound format, a rate outside 1,000 to
             768,000 Hz, more than 64 channels, or no samples.
     """
-    with _open_regular(path) as file:
+    with open_regular(path, "a sound file", AudioError) as file:
         promised_ratio, looks_mp3 = _promised_ratio(path, file), _looks_mp3(file)
         file.seek(0)
         try:
@@ -154,27 +146,6 @@ def open_sound(path: str | Path) -> Iterator[SoundFile]:
         with sound:
             _check(path, sound)
             yield SoundFile(path, sound, ceil(sound.frames * promised_ratio))
-
-
-def _open_regular(path: str | Path) -> FileIO:
-    """A regular, non-empty file. `O_NONBLOCK`: a FIFO put there in between cannot hold us."""
-    try:
-        _refuse_irregular(path, Path(path).stat())
-        file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
-        _refuse_irregular(path, os.fstat(file.fileno()))
-    except FileNotFoundError as error:
-        raise AudioError(path, "does not exist") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise AudioError(path, f"cannot be opened ({getattr(error, 'strerror', None) or error})") from error
-    return file
-
-
-def _refuse_irregular(path: str | Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = _NOT_REGULAR.get(stat.S_IFMT(status.st_mode), "is no regular file")
-        raise AudioError(path, f"{kind}, not a sound file")
-    if status.st_size == 0:
-        raise AudioError(path, "is empty (0 bytes)")
 
 
 def _check(path: str | Path, file: sf.SoundFile) -> None:

@@ -105,11 +105,14 @@ def _triangle(x: Plane, y: Plane) -> Plane:
 
 
 def _cross(x: Plane, y: Plane) -> Plane:
-    return np.minimum(np.maximum(np.abs(x) - 1, np.abs(y) - 0.3), np.maximum(np.abs(y) - 1, np.abs(x) - 0.3))
+    lying = np.maximum(np.abs(x) - 1, np.abs(y) - 0.3)
+    standing = np.maximum(np.abs(y) - 1, np.abs(x) - 0.3)
+    return np.asarray(np.minimum(lying, standing))
 
 
 def _star(x: Plane, y: Plane) -> Plane:
-    return np.hypot(x, y) - 0.65 - 0.35 * np.cos(5 * np.arctan2(y, x))
+    edge: Plane = 0.65 + 0.35 * np.cos(5 * np.arctan2(y, x))
+    return np.hypot(x, y) - edge
 
 
 def _stripes(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
