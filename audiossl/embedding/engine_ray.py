@@ -45,8 +45,9 @@ _WAVE_JOBS = 2**14
 """Per worker, whose names wait in memory; every such wave costs new workers."""
 _RESULT_BYTES = 16 * 2**20
 """Of rows that a worker hands over at once."""
-_RETRIES = 3
-"""Of a block whose worker died, before the block is taken for the cause."""
+_RETRIES = 20
+"""Of a block whose worker died, before the block is taken for the cause. A lost node uses up several of them until Ray
+knows that it is lost; 3 are too few."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def _in_words(ray: Any) -> Iterator[None]:
             told = f"a node could not make a worker ({last}); install this audiossl there as here"
         else:
             told = (
-                f"Ray's workers died {_RETRIES + 1} times at the same files ({first_line(error)}): they may lack "
+                f"Ray's workers died over and over at the same files ({first_line(error)}): they may lack "
                 "memory (fewer --workers or a smaller --batch-s), or one file ends whoever reads it (see which "
                 "without --engine ray); what is embedded stays, and the same command goes on"
             )

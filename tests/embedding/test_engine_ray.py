@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,8 @@ def ray_environment() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def nodes(ray_environment) -> Iterator[tuple[str, psutil.Process]]:
+@contextmanager
+def two_nodes() -> Iterator[tuple[str, psutil.Process]]:
     """The address of a cluster of two nodes, and the process whose descendants they are."""
     command = [sys.executable, "-W", "ignore", str(NODES)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -58,6 +59,12 @@ def nodes(ray_environment) -> Iterator[tuple[str, psutil.Process]]:
         assert address, "the nodes did not start"
         yield address, psutil.Process(process.pid)
         process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def nodes(ray_environment) -> Iterator[tuple[str, psutil.Process]]:
+    with two_nodes() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +191,22 @@ def test_a_killed_worker_costs_nothing_but_time_and_no_word(bundle, nodes, jobs,
         new = workers(processes) - killed
     assert killed and new, "nobody died, or nobody came instead"
     assert capfd.readouterr() == ("", "")
+    assert done.keys() == local.keys()
+    assert all(same(done[index], local[index]) for index in local)
+
+
+@pytest.mark.slow
+def test_a_lost_node_costs_nothing_but_time(bundle, ray_environment, jobs, local):
+    done: dict[int, Result] = {}
+    with (
+        two_nodes() as (address, processes),
+        ray_engine(bundle, EmbedOptions(engine="ray", address=address, **WINDOWS)) as engine,
+    ):
+        for result in engine.run(jobs):
+            if not done:
+                (_, second) = [child for child in processes.children(recursive=True) if child.name() == "raylet"]
+                second.kill()
+            done[result.job.index] = result
     assert done.keys() == local.keys()
     assert all(same(done[index], local[index]) for index in local)
 
