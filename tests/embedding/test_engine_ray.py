@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 import soundfile as sf
 
@@ -25,7 +26,16 @@ from audiossl.embedding.engine import Engine
 from audiossl.embedding.engine_ray import Places, _in_words, places, ray_engine
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
-from audiossl.embedding.ray_worker import JOBS, RESULTS, in_order, jobs_table, read_jobs, read_results, results_table
+from audiossl.embedding.ray_worker import (
+    JOBS,
+    RESULTS,
+    in_order,
+    jobs_table,
+    read_checks,
+    read_jobs,
+    read_results,
+    results_table,
+)
 from audiossl.embedding.store import KINDS, open_store
 from audiossl.errors import AudiosslError, UsageError
 from audiossl_cli.app import run
@@ -146,6 +156,13 @@ def test_jobs_and_results_come_through_tables_as_they_were(local, jobs):
     assert not waiting and back.keys() == local.keys()
     assert all(same(back[index], local[index]) for index in local)
     assert sum(isinstance(result, Failed) for result in local.values()) == 5
+
+
+def test_what_a_worker_found_of_its_precision_comes_with_its_rows(local):
+    found = {"windows": 3, "largest_difference": 0.01, "largest_relative": 0.02, "lowest_cosine": 0.99}
+    plain = results_table(list(local.values()))
+    told = results_table(list(local.values()), json.dumps({"worker": "a", "found": found}))
+    assert list(read_checks(pa.concat_tables([plain, told, plain]))) == [("a", found)]
 
 
 def test_results_of_many_threads_leave_in_the_order_of_their_jobs(local, jobs):
