@@ -48,6 +48,7 @@ class Run(NamedTuple):
     """What one process took."""
 
     wall_s: float
+    cpu_s: float
     peak_mb: float
     report: dict[str, int]
 
@@ -103,21 +104,23 @@ def embed(model: Path, inputs: Path, out: Path, *options: str, broken: int = 0) 
     wanted = (SOME_FAILED if broken else 0, broken, broken, good, good)
     if told != wanted:
         raise SystemExit(f"exit code, failed, listed as failed, embedded, stored: {told}, but {wanted} are right")
-    return Run(wall_s, used.ru_maxrss / 1024, report)
+    return Run(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, report)
 
 
 def by_number(place: Path, model: Path, counts: Sequence[int], broken: float, console: Console) -> None:
     make_files(place / "one", 1, 0.0)
-    start_s = embed(model, place / "one", place / "out-one").wall_s
-    table = Table(title=f"Files of {SECONDS} s; a run over one takes {start_s:.1f} s", title_justify="left")
-    for heading in ("files", "broken", "peak MB", "wall s", "s per 1,000 files"):
+    start = embed(model, place / "one", place / "out-one")
+    title = f"Files of {SECONDS} s; a run over one takes {start.wall_s:.1f} s, {start.cpu_s:.1f} of them of a core"
+    table = Table(title=title, title_justify="left")
+    for heading in ("files", "broken", "peak MB", "wall s", "s per 1,000 files", "core s per 1,000"):
         table.add_column(heading, justify="right")
     for count in counts:
         sounds, out = place / "sounds", place / "out"
         spoilt = make_files(sounds, count, broken)
         run = embed(model, sounds, out, broken=spoilt)
-        per_1000 = 1000 * (run.wall_s - start_s) / count
-        table.add_row(f"{count:,}", f"{spoilt:,}", f"{run.peak_mb:.0f}", f"{run.wall_s:.1f}", f"{per_1000:.2f}")
+        per_1000 = [1000 * more / count for more in (run.wall_s - start.wall_s, run.cpu_s - start.cpu_s)]
+        told = (f"{run.peak_mb:.0f}", f"{run.wall_s:.1f}", *(f"{seconds:.2f}" for seconds in per_1000))
+        table.add_row(f"{count:,}", f"{spoilt:,}", *told)
         print(f"{count} files: {run.peak_mb:.0f} MB, {run.wall_s:.1f} s", file=sys.stderr)
         shutil.rmtree(sounds)
         shutil.rmtree(out)
