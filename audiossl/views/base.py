@@ -80,6 +80,21 @@ class Augmentation(nn.Module, abc.ABC):
         return torch.where(per_example(chosen, x), changed, x)
 
 
+class PerExample(Augmentation):
+    """An augmentation whose examples know nothing of each other: only the chosen ones are computed."""
+
+    def forward(self, x: Tensor, draw: Draw) -> Tensor:
+        """`x` augmented, the same shape where `p` is below 1; the same values as without this shortcut."""
+        drawn = self.draw(x, draw)
+        if self.p >= 1:
+            return self.apply(x, **drawn)
+        (index,) = torch.where(draw.uniform(0, 1, x.shape[0]) < self.p)
+        if not len(index):
+            return x
+        chosen = {name: value.index_select(0, index) for name, value in drawn.items()}
+        return x.index_copy(0, index, self.apply(x.index_select(0, index), **chosen))
+
+
 class Chain(nn.Module):
     """Augmentations one after another, without gradients and in float32 whatever the precision around it."""
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiossl.views.base import Augmentation, Draw
+from audiossl.views.base import Augmentation, Draw, PerExample
 from tests.draws import draws
 
 
@@ -42,3 +42,24 @@ def test_log_uniform_numbers_are_uniform_in_their_logarithm() -> None:
     found = draws().log_uniform(1, 16, 20_000).log2()
     quantiles = torch.quantile(found, torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]))
     torch.testing.assert_close(quantiles, torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0]), rtol=0, atol=0.06)
+
+
+class Scale(Augmentation):
+    def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
+        return {"factor": draw.uniform(2, 3, len(x))}
+
+    def apply(self, x: Tensor, factor: Tensor) -> Tensor:  # type: ignore[override]
+        return x * factor[:, None]
+
+
+class ScaleChosen(PerExample, Scale):
+    pass
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.6, 1.0])
+def test_computing_only_the_chosen_examples_changes_nothing(p: float) -> None:
+    x = torch.rand(9, 4)
+    before = x.clone()
+    for seed in range(5):
+        assert torch.equal(ScaleChosen(p)(x, draws(seed)), Scale(p)(x, draws(seed)))
+    assert torch.equal(x, before)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from audiossl.recipe.image_views import BlurConfig
-from audiossl.views.base import Augmentation, Draw
+from audiossl.views.base import Draw, PerExample
 from audiossl.views.convolution import convolved
 
 
-class Blur(Augmentation):
+class Blur(PerExample):
     """Separable Gaussian blur by a deviation of its own for every picture (SimCLR, Chen et al. 2020)."""
 
     def __init__(self, config: BlurConfig) -> None:

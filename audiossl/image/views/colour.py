@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from audiossl.recipe.image_views import ColourJitterConfig, GreyscaleConfig, SolariseConfig
-from audiossl.views.base import Augmentation, Draw, per_example
+from audiossl.views.base import Draw, PerExample, per_example
 
 LUMA = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R 601-2, as torchvision rounds them)."""
 
 
-class ColourJitter(Augmentation):
+class ColourJitter(PerExample):
     """Brightness, contrast, saturation and hue changed one after another, in a drawn order."""
 
     def __init__(self, config: ColourJitterConfig) -> None:
@@ -52,7 +52,7 @@ class ColourJitter(Augmentation):
         return x
 
 
-class Greyscale(Augmentation):
+class Greyscale(PerExample):
     """All three channels grey."""
 
     def __init__(self, config: GreyscaleConfig) -> None:
@@ -67,7 +67,7 @@ class Greyscale(Augmentation):
         return grey(x).repeat(1, x.shape[1], 1, 1)
 
 
-class Solarise(Augmentation):
+class Solarise(PerExample):
     """What is bright turned into its negative (BYOL, Grill et al. 2020)."""
 
     def __init__(self, config: SolariseConfig) -> None:

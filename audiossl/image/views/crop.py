@@ -9,11 +9,11 @@ from torch import Tensor
 
 from audiossl.recipe.image_frontend import Interpolation
 from audiossl.recipe.image_views import ResizedCropConfig
-from audiossl.views.base import Augmentation, Draw
+from audiossl.views.base import Draw, PerExample
 from audiossl.views.boxes import draw_boxes
 
 
-class ResizedCrop(Augmentation):
+class ResizedCrop(PerExample):
     """A box of random area and aspect, resized to the whole picture or to `side` (Szegedy et al. 2015)."""
 
     def __init__(self, config: ResizedCropConfig) -> None:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from audiossl.errors import RecipeError
 from audiossl.recipe.image_views import HorizontalFlipConfig, QuarterTurnsConfig, VerticalFlipConfig
-from audiossl.views.base import Augmentation, Draw, per_example
+from audiossl.views.base import Draw, PerExample, per_example
 
 
-class HorizontalFlip(Augmentation):
+class HorizontalFlip(PerExample):
     """Left and right exchanged."""
 
     def __init__(self, config: HorizontalFlipConfig) -> None:
@@ -27,7 +27,7 @@ class HorizontalFlip(Augmentation):
         return x.flip(-1)
 
 
-class VerticalFlip(Augmentation):
+class VerticalFlip(PerExample):
     """Top and bottom exchanged."""
 
     def __init__(self, config: VerticalFlipConfig) -> None:
@@ -42,7 +42,7 @@ class VerticalFlip(Augmentation):
         return x.flip(-2)
 
 
-class QuarterTurns(Augmentation):
+class QuarterTurns(PerExample):
     """None to three quarter turns against the clock, evenly."""
 
     def __init__(self, config: QuarterTurnsConfig) -> None:
