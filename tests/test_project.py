@@ -80,7 +80,7 @@ def test_pins_are_exact_and_cover_what_the_project_asks_for():
     assert all(re.match(r"[\w.-]+==\S+( ; .+)?$", pin) for pin in pins)
     names = {pin.split("==")[0].lower().replace("_", "-") for pin in pins}
     listed = re.findall(r'"([A-Za-z][\w-]*)[><=!~].*?"', (ROOT / "pyproject.toml").read_text())
-    optional = {"lightly", "pytorch-metric-learning", "sentence-transformers"}
+    optional = {"kornia", "lightly", "pytorch-metric-learning", "sentence-transformers"}
     assert {name.lower().replace("_", "-") for name in listed} - optional <= names
 
 
