@@ -102,13 +102,13 @@ def test_a_missing_package_is_answered_with_the_command_that_brings_it(monkeypat
 
 def test_folders_and_patterns_are_found_by_suffix_and_in_the_users_own_words(memory):
     for name in ("a.wav", "deep/er/b.FLAC", "deep/c.txt", ".hidden/d.wav", "deep/.e.wav"):
-        memory.pipe(f"/root/{name}", b"x")
-    assert find("memory://root/", SOUND_SUFFIXES) == ["memory://root/a.wav", "memory://root/deep/er/b.FLAC"]
-    assert find("memory://root/*.wav", SOUND_SUFFIXES) == ["memory://root/a.wav"]
-    assert find("memory://root/d*", SOUND_SUFFIXES) == ["memory://root/deep/er/b.FLAC"]
-    assert find("memory://", SOUND_SUFFIXES)[0] == "memory://root/a.wav"
-    assert find("memory://root/deep/c.txt", SOUND_SUFFIXES) == ["memory://root/deep/c.txt"]
-    for url, told in {"memory://root/deep/*.wav": "matches nothing", "memory://no": "no: does not exist"}.items():
+        memory.pipe(f"/box/{name}", b"x")
+    assert find("memory://box/", SOUND_SUFFIXES) == ["memory://box/a.wav", "memory://box/deep/er/b.FLAC"]
+    assert find("memory://box/*.wav", SOUND_SUFFIXES) == ["memory://box/a.wav"]
+    assert find("memory://box/d*", SOUND_SUFFIXES) == ["memory://box/deep/er/b.FLAC"]
+    assert find("memory://", SOUND_SUFFIXES)[0] == "memory://box/a.wav"
+    assert find("memory://box/deep/c.txt", SOUND_SUFFIXES) == ["memory://box/deep/c.txt"]
+    for url, told in {"memory://box/deep/*.wav": "matches nothing", "memory://no": "no: does not exist"}.items():
         with pytest.raises((DataError, UsageError), match=told):
             find(url, SOUND_SUFFIXES)
 
