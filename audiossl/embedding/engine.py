@@ -26,7 +26,7 @@ import torch
 from audiossl.bundle.baseline import Model
 from audiossl.bundle.bundle import Array
 from audiossl.bundle.windows import Samples, Window, Windower
-from audiossl.devices import cores, one_thread_per_worker
+from audiossl.devices import cores, keep_freed_memory, one_thread_per_worker
 from audiossl.embedding.extractor import make_extractor
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
@@ -47,6 +47,8 @@ class Engine:
         rate, embedding = self.extractor.sample_rate, self.extractor.embedding
         Windower(embedding, rate)  # refuses impossible windows before anything is read
         on_cpu = self.extractor.device.type == "cpu"
+        if on_cpu:
+            keep_freed_memory()  # the maps of every file are megabytes whose pages would fault again: up to a third
         self.workers = cores() if options.workers == "auto" else options.workers
         self.mix_files = not on_cpu
         batch_s = (_CPU_BATCH_S if on_cpu else _DEVICE_BATCH_S) if options.batch_s == "auto" else options.batch_s
