@@ -232,7 +232,7 @@ def test_f14_odd_names_come_back_exactly_in_parquet_csv_and_json(tiny_model, tmp
     capsys.readouterr()
     assert run(["search", str(out), "--k", "6", "--json", "--", "-dash.wav"]) == 0
     hits = json.loads(capsys.readouterr().out)
-    assert set(ODD) - {"-dash.wav"} == {hit["id"] for hit in hits}
+    assert set(ODD) - {"-dash.wav"} == {hit["id"] for asked in hits for hit in asked["hits"]}
 
     monkeypatch.chdir(sounds)
     one = run_embed(tiny_model, [Path("-dash.wav"), Path("[a]*.wav")], tmp_path / "by name")
