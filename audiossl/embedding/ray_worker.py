@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.load import bundle_of
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
+from audiossl.embedding.shares import differences
 from audiossl.errors import AudiosslError
 from audiossl.version import __version__
 
@@ -124,8 +125,8 @@ def _engine(load: Load) -> Engine:
     if load.version != __version__:
         raise AudiosslError(f"{node} has audiossl {__version__}, this machine {load.version}; install the same")
     engine = Engine(load.baseline or _bundle(load, ray.get(load.content)), load.options)
-    if differences := told_apart(load.parameters, engine.parameters()):
-        raise AudiosslError(f"{node} would embed otherwise than this machine ({differences}); install the same")
+    if told := differences(engine.parameters(), load.parameters):
+        raise AudiosslError(f"{node} would embed otherwise than this machine ({told}); install the same")
     return engine
 
 
@@ -135,12 +136,6 @@ def _bundle(load: Load, content: bytes) -> Bundle:
     bundle = bundle_of(content, Path("the model"))
     bundle.sha256 = load.identity
     return bundle
-
-
-def told_apart(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """The differences between two sets of parameters, in words; empty where there are none."""
-    names = sorted(here.keys() | there.keys())
-    return ", ".join(f"{n}: {there.get(n)} there, {here.get(n)} here" for n in names if here.get(n) != there.get(n))
 
 
 def jobs_table(jobs: Sequence[Job]) -> pa.Table:
