@@ -29,33 +29,44 @@ from audiossl.recipe.encoders import (
     VggLikeConfig,
     WaveformCnnConfig,
 )
+from audiossl.recipe.image_encoders import ImageEncoderConfig, ImageResNet18Config
 from audiossl.recipe.text_encoders import SentenceTransformersConfig, TextEncoderConfig, TextTransformerConfig
 
 _MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
-    ResNet18Config: ResNet18,
-    VggLikeConfig: VggLike,
     CrnnConfig: Crnn,
+    VggLikeConfig: VggLike,
     AudioNtt2020Config: AudioNtt2020,
     AudioNtt2022Config: AudioNtt2022,
-    TimmConfig: TimmNetwork,
     CausalConfig: Causal,
     CausalWaveformConfig: Causal,
     WaveformCnnConfig: WaveformCnn,
 }
+"""Encoders of one channel, from Config and bands."""
+_MAKERS_OF_CHANNELS: dict[type[Config], Callable[[Any, int, int], Encoder]] = {
+    ResNet18Config: ResNet18,
+    ImageResNet18Config: ResNet18,
+    TimmConfig: TimmNetwork,
+}
+"""Encoders of any number of channels, from Config, bands and channels."""
 
 
 @overload
-def build_encoder(config: EncoderConfig, n_mels: int) -> Encoder: ...
+def build_encoder(config: EncoderConfig | ImageEncoderConfig, bands: int, channels: int = 1) -> Encoder: ...
 
 
 @overload
-def build_encoder(config: TextEncoderConfig, n_mels: int) -> TextEncoder: ...
+def build_encoder(config: TextEncoderConfig, bands: int, channels: int = 1) -> TextEncoder: ...
 
 
-def build_encoder(config: EncoderConfig | TextEncoderConfig, n_mels: int) -> Encoder | TextEncoder:
-    """The encoder of `config` for spectrograms of `n_mels` bands, its weights from torch's global random state.
+def build_encoder(
+    config: EncoderConfig | ImageEncoderConfig | TextEncoderConfig, bands: int, channels: int = 1
+) -> Encoder | TextEncoder:
+    """The encoder of `config`, its weights from torch's global random state.
 
-    An encoder of texts asks for no bands.
+    Args:
+        config: which; an encoder of texts asks for neither bands nor channels.
+        bands: of the spectrograms, or the side of the pictures.
+        channels: 1 for spectrograms, 3 for pictures.
 
     Raises:
         RecipeError: the encoder cannot take so few bands, or a timm network is unknown or not installed.
@@ -64,11 +75,15 @@ def build_encoder(config: EncoderConfig | TextEncoderConfig, n_mels: int) -> Enc
         return TextTransformer(config)
     if isinstance(config, SentenceTransformersConfig):
         return SentenceTransformers(config)
-    return _MAKERS[type(config)](config, n_mels)
+    kind = type(config)
+    if kind in _MAKERS_OF_CHANNELS:
+        return _MAKERS_OF_CHANNELS[kind](config, bands, channels)
+    assert channels == 1, f"{config.name} takes one channel"
+    return _MAKERS[kind](config, bands)
 
 
-def build_seeded(config: EncoderConfig, n_mels: int, seed: int) -> Encoder:
+def build_seeded(config: EncoderConfig | ImageEncoderConfig, bands: int, seed: int, channels: int = 1) -> Encoder:
     """`build_encoder` with weights that depend on `seed` alone; torch's global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return build_encoder(config, n_mels)
+        return build_encoder(config, bands, channels)

@@ -1,6 +1,7 @@
-"""ResNet-18 with a one-channel stem (He et al., CVPR 2016), as Fonseca et al. (ICASSP 2021) use it.
+"""ResNet-18 (He et al., CVPR 2016) for spectrograms, as Fonseca et al. (ICASSP 2021) use it, and for pictures.
 
-State-dict names are torchvision's. Maps are (B, channels, time, frequency) inside, as in the paper's code.
+State-dict names are torchvision's. Maps of sound are (B, channels, time, frequency) inside, as in the code of Fonseca
+et al.; maps of pictures are (B, channels, rows, columns), as in torchvision. Rows stand where time does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from audiossl.encoders.base import Encoder
 from audiossl.encoders.layers import Layer, time_first
 from audiossl.encoders.shapes import require_bands
 from audiossl.recipe.encoders import ResNet18Config
+from audiossl.recipe.image_encoders import ImageResNet18Config
 
 
 class BasicBlock(nn.Module):
@@ -37,45 +39,56 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(Encoder):
-    """From (B, 1, F, T) to the average over the last maps, (B, 512).
+    """From (B, channels, F, T), or pictures, to the average over the last maps, (B, 8 * width); width is 64 for sound.
 
     Args:
-        config: names the network; it has no numbers of its own.
-        n_mels: F.
+        config: the network for sound, or the one for pictures.
+        bands: F, or the side of the pictures.
+        channels: of the input.
         num_classes: outputs of the classifier `fc`, which is absent when left out.
 
     Raises:
-        RecipeError: fewer than 16 mel bands.
+        RecipeError: fewer than 16 mel bands, or pixels for the 7x7 stem.
     """
 
-    embedding_dim = frame_dim = 512
     any_bands = True
 
-    def __init__(self, config: ResNet18Config, n_mels: int, num_classes: int | None = None) -> None:
+    def __init__(
+        self,
+        config: ResNet18Config | ImageResNet18Config,
+        bands: int,
+        channels: int = 1,
+        num_classes: int | None = None,
+    ) -> None:
         super().__init__()
-        require_bands(config.name, n_mels, 16)
-        self.conv1 = nn.Conv2d(1, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self._of_pictures = isinstance(config, ImageResNet18Config)
+        stem, width = (config.stem, config.width) if isinstance(config, ImageResNet18Config) else ("7x7", 64)
+        if stem == "7x7":
+            require_bands(config.name, bands, 16, channels)
+        self.embedding_dim = self.frame_dim = 8 * width
+        self.conv1 = _stem(stem, channels, width)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        self.layer1 = nn.Sequential(BasicBlock(64, 64, 1), BasicBlock(64, 64, 1))
-        self.layer2 = nn.Sequential(BasicBlock(64, 128, 2), BasicBlock(128, 128, 1))
-        self.layer3 = nn.Sequential(BasicBlock(128, 256, 2), BasicBlock(256, 256, 1))
-        self.layer4 = nn.Sequential(BasicBlock(256, 512, 2), BasicBlock(512, 512, 1))
-        self.fc = None if num_classes is None else nn.Linear(512, num_classes)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == "7x7" else nn.Identity()
+        self.layer1 = _stage(width, width, 1)
+        self.layer2 = _stage(width, 2 * width, 2)
+        self.layer3 = _stage(2 * width, 4 * width, 2)
+        self.layer4 = _stage(4 * width, 8 * width, 2)
+        self.fc = None if num_classes is None else nn.Linear(8 * width, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def frames(self, x_BCFT: Tensor) -> Tensor:
-        """The last maps averaged over frequency (B, ceil(T / 32), 512)."""
+        """The last maps averaged over frequency, or over columns (B, U, 8 * width)."""
+        x = x_BCFT if self._of_pictures else x_BCFT.transpose(2, 3)
         # ReLU and maximum commute exactly: pool first, then clip a quarter of the values.
-        maps = self.relu(self.maxpool(self.bn1(self.conv1(x_BCFT.transpose(2, 3)))))
+        maps = self.relu(self.maxpool(self.bn1(self.conv1(x))))
         maps_BDUF: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(maps))))
         return maps_BDUF.mean(dim=3).transpose(1, 2)
 
     def pool(self, x_BUD: Tensor) -> Tensor:
-        """The average over time (B, 512)."""
+        """The average over time, or over rows (B, 8 * width)."""
         return x_BUD.mean(dim=1)
 
     def layers(self) -> dict[str, Layer]:
@@ -88,3 +101,13 @@ class ResNet18(Encoder):
         assert self.fc is not None, "built without num_classes"
         scores: Tensor = self.fc(self(x_BCFT))
         return scores
+
+
+def _stem(form: str, channels: int, width: int) -> nn.Conv2d:
+    if form == "7x7":
+        return nn.Conv2d(channels, width, 7, 2, padding=3, bias=False)
+    return nn.Conv2d(channels, width, 3, 1, padding=1, bias=False)
+
+
+def _stage(channels_in: int, channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(BasicBlock(channels_in, channels, stride), BasicBlock(channels, channels, 1))

@@ -8,12 +8,13 @@ from torch.nn import functional as F
 from audiossl.errors import RecipeError
 
 
-def require_bands(encoder: str, n_mels: int, least: int) -> None:
-    """Raise `RecipeError` unless a front end with `n_mels` bands leaves this encoder something to pool."""
-    if n_mels < least:
-        raise RecipeError(
-            f"encoder: {encoder} needs at least {least} mel bands, not {n_mels}; write frontend.n_mels: {least} or more"
-        )
+def require_bands(encoder: str, bands: int, least: int, channels: int = 1) -> None:
+    """Raise `RecipeError` unless a front end with this many bands, or pixels, leaves the encoder something to pool."""
+    if bands < least:
+        there, field = f"mel bands, not {bands}", "n_mels"
+        if channels > 1:
+            there, field = f"pixels a side, not {bands}", "side"
+        raise RecipeError(f"encoder: {encoder} needs at least {least} {there}; write frontend.{field}: {least} or more")
 
 
 def pad_frames(x_BCFT: Tensor, least: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Any network of timm that takes spectrograms of any length, from scratch and with one input channel."""
+"""Any network of timm from scratch: for spectrograms of any length, with one input channel, or for pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audiossl.encoders.base import Encoder
-from audiossl.encoders.layers import Layer, frequency_first
+from audiossl.encoders.layers import Layer, frequency_first, time_first
 from audiossl.encoders.shapes import pad_frames, require_bands
 from audiossl.errors import RecipeError
 from audiossl.recipe.encoders import TimmConfig
@@ -21,28 +21,30 @@ _PROBED_FRAMES = (32, 51)
 class TimmNetwork(Encoder):
     """A timm network without its classifier: its last maps, averaged over frequency, then over time.
 
-    (B, 1, F, T) to (B, D), D the channels of the last maps. Vision transformers count as maps of patches: their
-    position embeddings are interpolated to the spectrogram, and class tokens are left out.
+    (B, 1, F, T), or pictures (B, 3, side, side), to (B, D), D the channels of the last maps. Vision transformers count
+    as maps of patches: their position embeddings are interpolated to the input, and class tokens are left out.
 
     Raises:
-        RecipeError: timm is not installed, has no such network, the network takes images of one size only, or there
-            are fewer than 16 mel bands.
+        RecipeError: timm is not installed, has no such network, the network takes images of one size only that is not
+            the side of the pictures, or there are fewer than 16 mel bands or pixels.
     """
 
     min_frames = min(_PROBED_FRAMES)
     any_bands = True
 
-    def __init__(self, config: TimmConfig, n_mels: int) -> None:
+    def __init__(self, config: TimmConfig, bands: int, channels: int = 1) -> None:
         super().__init__()
-        require_bands(config.name, n_mels, 16)
-        self.network, self._bands = _create(config.model), n_mels
-        self.embedding_dim = self.frame_dim = self._probe(config.model, n_mels)
+        require_bands(config.name, bands, 16, channels)
+        self._bands, self._of_pictures = bands, channels > 1
+        self.network = _create(config.model, channels)
+        self.embedding_dim = self.frame_dim = self._probe(config.model, channels)
 
     def frames(self, x_BCFT: Tensor) -> Tensor:
-        """The last maps averaged over frequency (B, U, D)."""
-        x_BCFT = pad_frames(x_BCFT, self.min_frames)
-        maps: Tensor = self.network(x_BCFT)
-        return self._mapped(maps, x_BCFT.shape[2]).mean(dim=2).transpose(1, 2)
+        """The last maps averaged over frequency, or over the columns of a picture (B, U, D)."""
+        if not self._of_pictures:
+            x_BCFT = pad_frames(x_BCFT, self.min_frames)
+        maps_BDFU = self._mapped(self.network(x_BCFT), x_BCFT.shape[2])
+        return maps_BDFU.mean(dim=3 if self._of_pictures else 2).transpose(1, 2)
 
     def pool(self, x_BUD: Tensor) -> Tensor:
         """The average over time (B, D)."""
@@ -56,27 +58,32 @@ class TimmNetwork(Encoder):
         return {name: Layer(modules[name], self._layer_frames) for name in names if name in modules}
 
     def _layer_frames(self, maps: Tensor) -> Tensor:
-        return frequency_first(self._mapped(maps, self._bands))
+        return (time_first if self._of_pictures else frequency_first)(self._mapped(maps, self._bands))
 
     def _mapped(self, maps: Tensor, bands: int) -> Tensor:
         """Maps (B, D, F', U) of a convolutional network as they are, of a transformer its patches laid out again."""
-        if maps.dim() == 4:
-            return maps
         network: Any = self.network
+        if maps.dim() == 4:
+            return maps.permute(0, 3, 1, 2) if getattr(network, "output_fmt", "NCHW") == "NHWC" else maps
         patch_rows = -(-bands // network.patch_embed.patch_size[0])
         tokens_BPD = maps[:, network.num_prefix_tokens :]
         return tokens_BPD.reshape(len(maps), patch_rows, -1, maps.shape[2]).permute(0, 3, 1, 2)
 
     @torch.no_grad()
-    def _probe(self, model: str, n_mels: int) -> int:
-        """The embedding's size, once lengths of every kind were seen to pass."""
+    def _probe(self, model: str, channels: int) -> int:
+        """The embedding's size, once lengths of every kind, or pictures of the side, were seen to pass."""
+        bands = self._bands
+        lengths: tuple[int, ...] = _PROBED_FRAMES
+        takes = f"spectrograms of {bands} bands and any length"
+        if self._of_pictures:
+            lengths, takes = (bands,), f"pictures of {bands} pixels a side"
         self.eval()
         try:
-            sizes = {self(torch.zeros(1, 1, n_mels, frames)).shape[1] for frames in _PROBED_FRAMES}
+            sizes = {self(torch.zeros(1, channels, bands, frames)).shape[1] for frames in lengths}
         except (RuntimeError, AssertionError, AttributeError, ValueError) as error:
             raise RecipeError(
-                f"encoder: the timm network {model} does not take spectrograms of {n_mels} bands and any length "
-                f"({error}); write another model, e.g. efficientnet_b0"
+                f"encoder: the timm network {model} does not take {takes} ({error}); "
+                "write another model, e.g. efficientnet_b0"
             ) from error
         finally:
             self.train()
@@ -84,7 +91,7 @@ class TimmNetwork(Encoder):
         return int(size)
 
 
-def _create(model: str) -> nn.Module:
+def _create(model: str, channels: int) -> nn.Module:
     """The network with random weights; nothing is ever downloaded."""
     try:
         import timm
@@ -96,7 +103,7 @@ def _create(model: str) -> nn.Module:
         close = difflib.get_close_matches(model, timm.list_models(), n=1)
         hint = f"did you mean {close[0]}?" if close else "timm.list_models() names them all"
         raise RecipeError(f"encoder: timm has no network {model!r}; {hint}")
-    common: dict[str, Any] = {"pretrained": False, "in_chans": 1, "num_classes": 0, "global_pool": ""}
+    common: dict[str, Any] = {"pretrained": False, "in_chans": channels, "num_classes": 0, "global_pool": ""}
     try:
         network: nn.Module = timm.create_model(model, dynamic_img_size=True, dynamic_img_pad=True, **common)
     except TypeError:  # only transformers know these two

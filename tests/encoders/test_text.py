@@ -22,7 +22,7 @@ TEXTS = ["dog", "crying baby", "dog", "café ☂", "sea waves in the far distanc
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(0)
-    return build_encoder(TextTransformerConfig(dim=16, layers=2, heads=2), n_mels=64).double()
+    return build_encoder(TextTransformerConfig(dim=16, layers=2, heads=2), bands=64).double()
 
 
 def test_padding_and_the_other_texts_of_a_batch_change_no_embedding(encoder):
@@ -94,7 +94,7 @@ def library(monkeypatch):
 
 
 def test_a_frozen_sentence_encoder_has_no_state_and_stays_as_it_is(library):
-    encoder = build_encoder(SentenceTransformersConfig(), n_mels=64).train()
+    encoder = build_encoder(SentenceTransformersConfig(), bands=64).train()
     assert not encoder.state_dict()
     assert not list(encoder.parameters())
     rows = encoder(text_rows(["café", "dog"], 16))
