@@ -1,4 +1,4 @@
-"""From what a user names to a table of examples: a shipped manifest, a YAML, a CSV, a folder, or one sound file.
+"""From what a user names to a table of examples: a shipped manifest, a YAML, a CSV, a folder, or one file.
 
 Promise: every path is relative to one root and inside it, every listed file is there, no row is twice, every split is
 known, and a source that gives labels gives one to every row. Whatever breaks this is told with its line, all at once.
@@ -23,6 +23,7 @@ from audiossl.data.records import SYNTH_TABLE
 from audiossl.data.source_schema import RegexSource, Source, SynthSource, TableSource
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
+from audiossl.data.walk import NOUNS, Modality, modality_of_names, modality_there
 from audiossl.errors import DataError, UsageError
 from audiossl.places.urls import refuse_url
 from audiossl.recipe.base import Config
@@ -52,23 +53,29 @@ class Listing:
 
 
 def load_items(
-    source: str | Path, root: Path | None = None, task: str | None = None, *, labels_from_folders: bool = False
+    source: str | Path,
+    root: Path | None = None,
+    task: str | None = None,
+    *,
+    labels_from_folders: bool = False,
+    modality: Modality | None = None,
 ) -> Items:
     """The examples of `source`.
 
     Args:
         source: a shipped manifest's name (`esc50`), one of its tasks (`esc50/esc10`), a manifest (`.yaml`), a table
-            (`.csv`, `.tsv`), a folder of sounds, or one sound file.
+            (`.csv`, `.tsv`), a folder of sounds or pictures, or one file.
         root: the folder that the paths of a manifest or table are relative to; otherwise the file's own folder.
         task: of a manifest; the first when left out.
         labels_from_folders: of a folder: each file's label is the name of the folder it is in.
+        modality: what is wanted. When left out the manifest says it, and of one's own data what most files are.
 
     Raises:
-        DataError: it is not there, holds no sound, or a row has a fault (missing file, path outside the root,
-            duplicate, unknown split, no label), each with `file line N`.
+        DataError: it is not there, holds nothing of the modality, or a row has a fault (missing file, path outside
+            the root, duplicate, unknown split, no label), each with `file line N`.
         UsageError: an unknown task, or an option that does not go with the source.
     """
-    listing = list_items(source, root, task, labels_from_folders=labels_from_folders)
+    listing = list_items(source, root, task, labels_from_folders=labels_from_folders, modality=modality)
     if listing.problems:
         told = [str(problem) for problem in listing.problems[:_TOLD]]
         if len(listing.problems) > _TOLD:
@@ -78,7 +85,12 @@ def load_items(
 
 
 def list_items(
-    source: str | Path, root: Path | None = None, task: str | None = None, *, labels_from_folders: bool = False
+    source: str | Path,
+    root: Path | None = None,
+    task: str | None = None,
+    *,
+    labels_from_folders: bool = False,
+    modality: Modality | None = None,
 ) -> Listing:
     """As `load_items`, with the rows' faults beside the good rows instead of raised."""
     for place in (source, root):
@@ -91,16 +103,15 @@ def list_items(
         asked, folder = apply_task(load_manifest(path), task, path.parent), root or path.parent
     elif task is not None:
         raise UsageError(f"{source} is no manifest and has no task {task}; leave the task out")
-    elif path.suffix.lower() in (".csv", ".tsv") and not path.is_dir():
-        asked, folder = apply_task(own_table(path)), root or path.parent
-        if not labels_from_folders:
-            return _listing(asked, folder, [rows(asked.sources[0], folder, asked.manifest.splits, given=path)])
-    else:
-        return _own_folder(path, root, labels_from_folders)
+    elif path.suffix.lower() not in (".csv", ".tsv") or path.is_dir():
+        return _own_folder(path, root, labels_from_folders, modality)
+    elif not labels_from_folders:
+        return _own_table(path, root, modality)
     if labels_from_folders:
         raise UsageError(f"{source} says itself what its labels are; leave --labels-from-folders out")
-    folder = _root(asked.manifest, folder)
     manifest = asked.manifest
+    _agree(manifest, modality)
+    folder = _root(manifest, folder)
     made = (
         rows(part, folder, manifest.splits, modality=manifest.modality, beside=asked.beside)
         for part in _sources(asked, folder)
@@ -237,18 +248,39 @@ def _nothing(asked: Asked, absent: list[Item]) -> str:
     return f"{asked.name} lists {len(absent):,} files, and none is there; the first is `{absent[0].path}`"
 
 
-def _own_folder(path: Path, root: Path | None, labelled: bool) -> Listing:
-    """A folder of sounds, or one sound file; a folder with a `metadata.csv` of `file_name`s is that table."""
+def _agree(manifest: Manifest, wanted: Modality | None) -> None:
+    """Refuse data of another modality than is wanted (raises `DataError`)."""
+    if wanted not in (None, manifest.modality):
+        there, here = NOUNS[manifest.modality], NOUNS[wanted]
+        raise DataError(
+            f"{manifest.name}: holds {there}s, and {here}s are wanted here; give data of {here}s, or use a recipe or a "
+            f"model of {there}s"
+        )
+
+
+def _own_table(path: Path, root: Path | None, wanted: Modality | None) -> Listing:
+    """A table by the names of its columns; what its files are is told by their suffixes, where these are known."""
+    asked, folder = apply_task(own_table(path)), root or path.parent
+    listing = _listing(asked, folder, [rows(asked.sources[0], folder, asked.manifest.splits, given=path)])
+    modality = modality_of_names(listing.items.column("path")) or wanted or "audio"
+    listing = replace(listing, manifest=listing.manifest.model_copy(update={"modality": modality}))
+    _agree(listing.manifest, wanted)
+    return listing
+
+
+def _own_folder(path: Path, root: Path | None, labelled: bool, wanted: Modality | None) -> Listing:
+    """A folder of sounds or pictures, or one file; a folder with a `metadata.csv` of `file_name`s is that table."""
     if not path.exists():
         raise DataError(f"{path}: there is no such data set, file or folder; {_nearest_manifest(str(path))}")
     if root is not None:
         raise UsageError(f"{path} is a place itself; leave --data out, which is for manifests and tables")
     table = path / "metadata.csv"
     if table.is_file() and not labelled and "file_name" in table_header(table)[0]:
-        return list_items(table)
+        return list_items(table, modality=wanted)
     folder = path if path.is_dir() else path.parent
     fields: dict[str, Any] = {"from": "folder"}
     if labelled:
         fields["labels"] = {"column": "parent"}
-    asked = apply_task(own_manifest(path.resolve().name or "folder", fields))
-    return _listing(asked, folder, [rows(asked.sources[0], folder, given=path)])
+    modality = wanted or modality_there(path)
+    asked = apply_task(own_manifest(path.resolve().name or "folder", fields, modality))
+    return _listing(asked, folder, [rows(asked.sources[0], folder, modality=modality, given=path)])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiossl.data.manifest_schema import Manifest
+from audiossl.data.walk import Modality
 from audiossl.errors import DataError
 
 _PATH_COLUMNS = ("path", "file", "filename", "file_name")
@@ -36,10 +37,10 @@ def own_table(path: Path) -> Manifest:
     return own_manifest(path.stem, fields)
 
 
-def own_manifest(name: str, source: dict[str, Any]) -> Manifest:
+def own_manifest(name: str, source: dict[str, Any], modality: Modality = "audio") -> Manifest:
     """A manifest of one source and no more."""
     described = {"schema": "audiossl/manifest@1", "name": name, "version": "1", "license": {"dataset": "unknown"}}
-    return Manifest.model_validate({**described, "items": [source]})
+    return Manifest.model_validate({**described, "modality": modality, "items": [source]})
 
 
 def table_header(path: Path) -> tuple[list[str], str]:

@@ -1,9 +1,9 @@
-"""Looking at folders: which sounds or images there are, and whether the files of a table are among them."""
+"""Looking at folders: which sounds or pictures there are, and whether the files of a table are among them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -16,14 +16,16 @@ SOUND_SUFFIXES = {
 }
 """What libsndfile reads. Only for finding files: what a file is, is told by its content."""
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
+IMAGE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"),
+}
+"""What Pillow reads, likewise."""
 
 Modality = Literal["audio", "image"]
 
-_SUFFIXES: dict[Modality, tuple[str, set[str]]] = {
-    "audio": ("sound", SOUND_SUFFIXES),
-    "image": ("image", IMAGE_SUFFIXES),
-}
+SUFFIXES: dict[Modality, set[str]] = {"audio": SOUND_SUFFIXES, "image": IMAGE_SUFFIXES}
+NOUNS: dict[Modality, str] = {"audio": "sound", "image": "picture"}
 
 
 def find_sounds(path: str | Path) -> list[Path]:
@@ -41,11 +43,10 @@ def find_files(path: str | Path, modality: Modality) -> list[Path]:
         DataError: there is no such place, it cannot be read, or it holds no such file.
     """
     path = Path(path)
-    kind, _ = _SUFFIXES[modality]
     try:
         if not path.is_dir():
             if not path.exists():
-                raise DataError(f"{path}: does not exist; give a folder, a {kind} file, a CSV or a manifest")
+                raise DataError(f"{path}: does not exist; give a folder, a {NOUNS[modality]} file, a CSV or a manifest")
             return [path]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -54,15 +55,60 @@ def find_files(path: str | Path, modality: Modality) -> list[Path]:
 
 def find_names(path: Path, modality: Modality) -> list[str]:
     """As `find_files`, for a folder: each file's name relative to it, with `/`."""
-    kind, suffixes = _SUFFIXES[modality]
+    found = _names(path, SUFFIXES[modality])
+    if not found:
+        others = [f"{len(names):,} {NOUNS[other]} files" for other, names in all_names(path).items() if names]
+        but = f" but {others[0]}" if others else ""
+        raise DataError(f"{path}: holds no {NOUNS[modality]} file{but}; {_looked_for(modality)}")
+    return found
+
+
+def all_names(path: Path) -> dict[Modality, list[str]]:
+    """The names in a folder and below, sorted, by what they are (raises `DataError`)."""
+    return {modality: _names(path, suffixes) for modality, suffixes in SUFFIXES.items()}
+
+
+def _names(path: Path, suffixes: set[str]) -> list[str]:
     try:
-        found = sorted(_walk(path, "", suffixes, set()), key=lambda name: name.split("/"))
+        return sorted(_walk(path, "", suffixes, set()), key=lambda name: name.split("/"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not found:
-        looked_for = " ".join(sorted(suffixes))
-        raise DataError(f"{path}: holds no {kind} file; files ending in {looked_for} were looked for")
+
+
+def modality_there(path: Path) -> Modality:
+    """What a folder or file holds: of what there is more, and sounds where there is as much of both.
+
+    Raises:
+        DataError: the folder holds nothing of any modality, or cannot be read.
+    """
+    if not path.is_dir():
+        return _modality(path.name) or "audio"
+    found = modality_of_names(name for names in all_names(path).values() for name in names)
+    if found is None:
+        kinds = " and ".join(f"no {noun} file" for noun in NOUNS.values())
+        raise DataError(f"{path}: holds {kinds}; {_looked_for(*SUFFIXES)}")
     return found
+
+
+def modality_of_names(names: Iterable[str]) -> Modality | None:
+    """What most of the names are by their suffixes, as `modality_there`; None where no suffix is known."""
+    counts: dict[Modality, int] = dict.fromkeys(SUFFIXES, 0)
+    for name in names:
+        modality = _modality(name)
+        if modality is not None:
+            counts[modality] += 1
+    most = max(counts, key=counts.__getitem__)
+    return most if counts[most] else None
+
+
+def _modality(name: str) -> Modality | None:
+    suffix = PurePosixPath(name).suffix.lower()
+    return next((modality for modality, suffixes in SUFFIXES.items() if suffix in suffixes), None)
+
+
+def _looked_for(*modalities: Modality) -> str:
+    suffixes = [suffix for modality in modalities for suffix in sorted(SUFFIXES[modality])]
+    return f"files ending in {' '.join(suffixes)} were looked for"
 
 
 def _walk(root: Path, folder: str, suffixes: set[str], seen: set[tuple[int, int]]) -> Iterator[str]:
