@@ -2,12 +2,11 @@
 
 What tells the classes apart is how a sound moves in time and frequency. Everything else is drawn at random so that it
 tells nothing: pitch, level, onset, length, a recording's equalisation, background noise 3 to 20 dB below, and a
-faint event of another class. Two takes of one source share its pitch and equalisation and are one group of one fold.
+faint event of another class. Two takes of one source share its pitch and equalisation.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from audiossl import files
-from audiossl.rng import numpy_stream
+from audiossl.synth import Row, slot, write_set
 
 SAMPLE_RATE = 16_000
-FOLDS = 5
-TAKES = 2
 
 Samples = npt.NDArray[Any]
 Maker = Callable[[np.random.Generator, Samples, float], Samples]
@@ -33,55 +29,35 @@ class SynthSound(NamedTuple):
     """One made sound and what it is."""
 
     samples: npt.NDArray[np.float32]
-    label: str
-    fold: int
-    group: str
-    name: str
+    row: Row
 
 
 def make_sounds(folder: str | Path, n: int, seed: int) -> Path:
-    """Write `n` sounds (WAV, 16 kHz, 16 bit, mono, 1.5 to 2 s) and a table of them.
+    """Write `n` sounds (WAV, 16 kHz, 16 bit, mono, 1.5 to 2 s) and a table of them: `synth.write_set`.
 
-    Args:
-        folder: the sounds go to `folder/LABEL/`.
-        n: how many; classes come in turn, and with a multiple of 120 every class has as many in each fold.
-        seed: the same seed and n give the same files.
-
-    Returns:
-        `folder/metadata.csv` (`file_name,label,fold,group`), written last: it is there only when all sounds are.
-
-    Raises:
-        WriteError: the disk is full, or the place cannot be written.
+    The same seed and n give the same files.
     """
-    folder = Path(folder)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["file_name", "label", "fold", "group"])
-    for index in range(n):
-        sound = make_sound(index, seed)
-        pcm = io.BytesIO()
-        sf.write(pcm, sound.samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        files.write_bytes(folder / sound.name, pcm.getvalue())
-        table.writerow([sound.name, sound.label, sound.fold, sound.group])
-    files.write_text(folder / "metadata.csv", text.getvalue())
-    return folder / "metadata.csv"
+    return write_set(folder, n, lambda index: _wav(make_sound(index, seed)))
 
 
 def make_sound(index: int, seed: int) -> SynthSound:
     """Sound number `index`: a pure function of `seed` and `index`."""
-    label = LABELS[index % len(LABELS)]
-    source, take = divmod(index // len(LABELS), TAKES)
-    recording, rng = numpy_stream(seed, "source", label, source), numpy_stream(seed, "take", index)
+    row, recording, rng = slot(index, seed, LABELS, ".wav")
     pitch = _pitch(recording)
     length = _length(rng, 1.5, 2.0)
-    event = _place(rng, MAKERS[label], length, pitch * 2 ** rng.uniform(-0.1, 0.1))
+    event = _place(rng, MAKERS[row.label], length, pitch * 2 ** rng.uniform(-0.1, 0.1))
     other = LABELS[(index + int(rng.integers(1, len(LABELS)))) % len(LABELS)]
     clip = event + _db(rng.uniform(-35, -15)) * _place(rng, MAKERS[other], length, _pitch(rng))
     clip += _db(rng.uniform(-20, -3)) * _unit(_coloured(rng, length, rng.uniform(-1, 0)))
     clip = _equalise(recording, clip)
     clip *= _db(rng.uniform(-30, -1)) / np.abs(clip).max()
-    name = f"{label}/{1 + source % FOLDS}-{source:03d}-{'AB'[take]}.wav"
-    return SynthSound(clip.astype(np.float32), label, 1 + source % FOLDS, f"{label}-{source}", name)
+    return SynthSound(clip.astype(np.float32), row)
+
+
+def _wav(sound: SynthSound) -> tuple[Row, bytes]:
+    pcm = io.BytesIO()
+    sf.write(pcm, sound.samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return sound.row, pcm.getvalue()
 
 
 def _chirp_up(rng: np.random.Generator, t: Samples, f0: float) -> Samples:

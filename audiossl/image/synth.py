@@ -2,12 +2,11 @@
 
 Six kinds are told by their outline, four by their texture, two by their colour. Everything else is drawn at random so
 that it tells nothing: colours, place, size, angle, light, background, noise, and the format of the picture. Two takes
-of one source share its colours and its background and are one group of one fold.
+of one source share its colours and its background.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable
 from colorsys import hsv_to_rgb
@@ -18,11 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from audiossl import files
-from audiossl.rng import numpy_stream
+from audiossl.synth import Row, slot, write_set
 
-FOLDS = 5
-TAKES = 2
 SIDES = (40, 64)
 """Least and largest width and height in pixels."""
 
@@ -34,58 +30,37 @@ class SynthImage(NamedTuple):
 
     pixels: npt.NDArray[np.uint8]
     """(3, H, W)."""
-    label: str
-    fold: int
-    group: str
-    name: str
+    row: Row
 
 
 def make_images(folder: str | Path, n: int, seed: int) -> Path:
-    """Write `n` pictures (PNG, RGB, 40 to 64 pixels a side) and a table of them.
+    """Write `n` pictures (PNG, RGB, 40 to 64 pixels a side) and a table of them: `synth.write_set`.
 
-    Args:
-        folder: the pictures go to `folder/LABEL/`.
-        n: how many; classes come in turn, and with a multiple of 120 every class has as many in each fold.
-        seed: the same seed and n give the same files.
-
-    Returns:
-        `folder/metadata.csv` (`file_name,label,fold,group`), written last: it is there only when all pictures are.
-
-    Raises:
-        WriteError: the disk is full, or the place cannot be written.
+    The same seed and n give the same files.
     """
-    folder = Path(folder)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["file_name", "label", "fold", "group"])
-    for index in range(n):
-        image = make_image(index, seed)
-        png = io.BytesIO()
-        PIL.Image.fromarray(np.ascontiguousarray(image.pixels.transpose(1, 2, 0))).save(png, "PNG")
-        files.write_bytes(folder / image.name, png.getvalue())
-        table.writerow([image.name, image.label, image.fold, image.group])
-    files.write_text(folder / "metadata.csv", text.getvalue())
-    return folder / "metadata.csv"
+    return write_set(folder, n, lambda index: _png(make_image(index, seed)))
 
 
 def make_image(index: int, seed: int) -> SynthImage:
     """Picture number `index`: a pure function of `seed` and `index`."""
-    label = LABELS[index % len(LABELS)]
-    source, take = divmod(index // len(LABELS), TAKES)
-    scene, rng = numpy_stream(seed, "source", label, source), numpy_stream(seed, "take", index)
+    row, scene, rng = slot(index, seed, LABELS, ".png")
     height, width = (int(side) for side in rng.integers(SIDES[0], SIDES[1], 2, endpoint=True))
     x, y, radius = _around(rng, height, width)
-    tones, ground = _tones(scene, *HUES.get(label, (0.0, 1.0))), _tones(scene, 0.0, 1.0)
-    distance = OUTLINES[label](x, y) if label in OUTLINES else _blob(rng, x, y)
-    pattern = TEXTURES[label](rng, x, y) if label in TEXTURES else np.zeros_like(x)
+    tones, ground = _tones(scene, *HUES.get(row.label, (0.0, 1.0))), _tones(scene, 0.0, 1.0)
+    distance = OUTLINES[row.label](x, y) if row.label in OUTLINES else _blob(rng, x, y)
+    pattern = TEXTURES[row.label](rng, x, y) if row.label in TEXTURES else np.zeros_like(x)
     inside = np.clip(0.5 - distance * radius, 0, 1)  # a soft edge of one pixel
     picture = _mixed(ground[0], ground[1], _clouds(scene, height, width))
     picture += inside * (_mixed(tones[0], tones[1], pattern) - picture)
     picture *= rng.uniform(0.6, 1.1)
     picture += rng.normal(0, rng.uniform(0.01, 0.05), picture.shape)
-    pixels = np.rint(255 * picture.clip(0, 1)).astype(np.uint8)
-    fold = 1 + source % FOLDS
-    return SynthImage(pixels, label, fold, f"{label}-{source}", f"{label}/{fold}-{source:03d}-{'AB'[take]}.png")
+    return SynthImage(np.rint(255 * picture.clip(0, 1)).astype(np.uint8), row)
+
+
+def _png(image: SynthImage) -> tuple[Row, bytes]:
+    png = io.BytesIO()
+    PIL.Image.fromarray(np.ascontiguousarray(image.pixels.transpose(1, 2, 0))).save(png, "PNG")
+    return image.row, png.getvalue()
 
 
 def _disc(x: Plane, y: Plane) -> Plane:

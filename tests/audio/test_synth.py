@@ -1,10 +1,8 @@
-"""The demo sounds are the same for everyone, balanced, and hard enough that only learning helps."""
+"""The demo sounds are sound, and only learning tells them apart (what both wings promise: tests/test_synth.py)."""
 
 from __future__ import annotations
 
 import csv
-import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,28 +22,10 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_same_seed_same_bytes_other_seed_other_bytes(made: Path, tmp_path: Path):
-    again = make_sounds(tmp_path / "a", 15, 0).parent
-    other = make_sounds(tmp_path / "b", 15, 1).parent
-    for row in table(again):
-        name = row["file_name"]
-        assert (again / name).read_bytes() == (made / name).read_bytes()
-        assert (again / name).read_bytes() != (other / name).read_bytes()
-
-
-def test_a_sound_does_not_depend_on_how_many_are_made(made: Path):
+def test_what_is_stored_is_the_sound(made: Path):
     sound = make_sound(17, 0)
-    stored = decode(made / sound.name, SAMPLE_RATE).samples
+    stored = decode(made / sound.row.file_name, SAMPLE_RATE).samples
     np.testing.assert_allclose(stored, sound.samples, atol=1 / 32768)
-
-
-def test_classes_and_folds_are_balanced_and_groups_stay_in_a_fold(made: Path):
-    rows = table(made)
-    assert set(Counter((row["label"], row["fold"]) for row in rows).values()) == {2}
-    assert {row["label"] for row in rows} == set(LABELS)
-    assert len(LABELS) >= 10
-    folds_of_group = {(row["group"], row["fold"]) for row in rows}
-    assert len(folds_of_group) == len({group for group, _ in folds_of_group}) == 60
 
 
 def test_every_sound_is_sound(made: Path):
@@ -65,20 +45,3 @@ def test_loudness_tells_nothing_of_the_class(made: Path):
     within = np.mean([np.std(level) for level in levels.values()])
     between = np.std([np.mean(level) for level in levels.values()])
     assert between < 0.5 * within
-
-
-def test_two_hundred_sounds_take_less_than_five_seconds():
-    start = time.process_time()
-    for index in range(20):
-        make_sound(index, 3)
-    assert time.process_time() - start < 0.5
-
-
-def test_the_table_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def fails(index: int, seed: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("audiossl.audio.synth.make_sound", fails)
-    with pytest.raises(KeyboardInterrupt):
-        make_sounds(tmp_path, 5, 0)
-    assert not (tmp_path / "metadata.csv").exists()

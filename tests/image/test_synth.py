@@ -1,10 +1,8 @@
-"""The made-up pictures are the same for everyone, balanced, and told apart by what they show alone."""
+"""The made-up pictures are sound, and told apart by what they show (what both wings promise: tests/test_synth.py)."""
 
 from __future__ import annotations
 
 import csv
-import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +22,9 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_same_seed_same_bytes_other_seed_other_bytes(made: Path, tmp_path: Path):
-    again = make_images(tmp_path / "a", 15, 0).parent
-    other = make_images(tmp_path / "b", 15, 1).parent
-    for row in table(again):
-        name = row["file_name"]
-        assert (again / name).read_bytes() == (made / name).read_bytes()
-        assert (again / name).read_bytes() != (other / name).read_bytes()
-
-
-def test_a_picture_does_not_depend_on_how_many_are_made(made: Path):
+def test_what_is_stored_is_the_picture(made: Path):
     image = make_image(17, 0)
-    np.testing.assert_array_equal(decode(made / image.name).pixels, image.pixels)
-
-
-def test_classes_and_folds_are_balanced_and_groups_stay_in_a_fold(made: Path):
-    rows = table(made)
-    assert set(Counter((row["label"], row["fold"]) for row in rows).values()) == {2}
-    assert {row["label"] for row in rows} == set(LABELS)
-    assert len(LABELS) >= 10
-    folds_of_group = {(row["group"], row["fold"]) for row in rows}
-    assert len(folds_of_group) == len({group for group, _ in folds_of_group}) == 60
+    np.testing.assert_array_equal(decode(made / image.row.file_name).pixels, image.pixels)
 
 
 def test_every_picture_is_sound(made: Path):
@@ -71,20 +51,3 @@ def test_warm_things_are_redder_than_cold_ones():
         return float(np.mean([(picture[0] - picture[2]).mean() for picture in pictures]))
 
     assert redness("warm") > redness("cold") + 20
-
-
-def test_two_hundred_pictures_take_less_than_five_seconds():
-    start = time.process_time()
-    for index in range(20):
-        make_image(index, 3)
-    assert time.process_time() - start < 0.5
-
-
-def test_the_table_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def fails(index: int, seed: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("audiossl.image.synth.make_image", fails)
-    with pytest.raises(KeyboardInterrupt):
-        make_images(tmp_path, 5, 0)
-    assert not (tmp_path / "metadata.csv").exists()
