@@ -8,15 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from audiossl.audio.decode import blocks, probe
 from audiossl.data.items import Items
 from audiossl.data.manifest import Listing
 from audiossl.data.splits import group_numbers, listed, official_splits, target_of
-from audiossl.data.walk import Modality, find_files
-from audiossl.errors import AudioError, DataError
+from audiossl.data.walk import NOUNS, Modality, all_names
+from audiossl.data.wings import WINGS
+from audiossl.errors import DataError, MediaError
 from audiossl.progress import Progress, Silent
 
 _THREADS = 8
@@ -25,13 +24,14 @@ _HEAD_BYTES = 1 << 16
 _Value = TypeVar("_Value", int, str)
 
 
-class Duration(NamedTuple):
-    """Seconds: shortest, middle and longest file, and all together."""
+class Seen(Protocol):
+    """What a wing tells of its readable files; a dataclass with a field for everything that is counted."""
 
-    shortest_s: float
-    median_s: float
-    longest_s: float
-    total_s: float
+    def rows(self) -> Iterator[tuple[str, object]]:
+        """What there is to tell and how it is: names, counts of each value, words, or None where nobody looked."""
+
+    def described(self) -> dict[str, Any]:
+        """What all files have in common, as a manifest says it."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,12 @@ class CheckReport:
         items, files: rows of the table, and files behind them that can be read.
         missing: listed, but not there.
         rows: other faults of rows (outside the root, duplicate, unknown split, no label).
-        unlisted: sound files that are there, but not listed.
+        unlisted: files of the set's modality that are there, but not listed.
+        others: how many files of other modalities are there, and left alone.
         unreadable: path and cause.
-        short: files with less sound than their header promises.
-        silent: files without any sound (only when verified).
+        seen: what the modality tells of the readable files.
         duplicates: paths of files with the same bytes (SHA-256).
         left_out: how many rows of a copy known to be partial have no file.
-        durations: of the readable files; None without any.
-        rates, channels, formats: how many files have each.
         classes, folds, splits: how many rows have each.
         by_part: of each fold or split, how many rows have each class.
         groups: how many groups there are.
@@ -70,15 +68,11 @@ class CheckReport:
     missing: list[str]
     rows: list[str]
     unlisted: list[str]
+    others: dict[str, int]
     unreadable: list[tuple[str, str]]
-    short: list[str]
-    silent: list[str]
+    seen: Seen
     duplicates: list[list[str]]
     left_out: int
-    durations: Duration | None
-    rates: dict[int, int]
-    channels: dict[int, int]
-    formats: dict[str, int]
     classes: dict[str, int]
     folds: dict[int, int]
     splits: dict[str, int]
@@ -97,52 +91,33 @@ class CheckReport:
         return [*self.missing, *self.rows, *unreadable, *self.gaps, *self.differing]
 
 
-class _File(NamedTuple):
-    """One file's header, or the cause why it cannot be read."""
-
-    path: str
-    cause: str | None = None
-    duration_s: float = 0.0
-    rate: int = 0
-    channels: int = 0
-    format: str = ""
-    short: bool = False
-    silent: bool = False
-
-
 def check(listing: Listing, *, verify: bool = False, progress: Progress | None = None) -> CheckReport:
     """Look at every file of a data set.
 
     Args:
         listing: from `manifest.list_items`.
-        verify: decode every file to its end, which finds damage inside; otherwise only headers are read.
+        verify: decode every file whole, which finds damage inside; otherwise only headers are read.
         progress: told of every file.
     """
-    items, sounds = listing.items, listing.manifest.modality == "audio"
+    items, modality = listing.items, listing.manifest.modality
     paths = list(dict.fromkeys(items.column("path")))
-    looked = (
-        _look_at_all(items.root, paths, verify, progress or Silent()) if sounds else [_File(path) for path in paths]
-    )
-    good = [file for file in looked if file.cause is None]
+    looks, unreadable = _look_at_all(items.root, paths, modality, verify, progress or Silent())
+    there = _there(items.root)
     labels = Counter(label for row in items.column("labels") for label in row)
     return CheckReport(
         name=items.name,
         root=str(items.root),
         verified=verify,
         items=len(items),
-        files=len(good),
+        files=len(looks),
         missing=[str(problem) for problem in listing.problems if problem.kind == "missing"],
         rows=[str(problem) for problem in listing.problems if problem.kind != "missing"],
-        unlisted=_unlisted(items.root, set(paths), listing.manifest.modality),
-        unreadable=[(file.path, file.cause) for file in looked if file.cause is not None],
-        short=[file.path for file in good if file.short],
-        silent=[file.path for file in good if file.silent],
-        duplicates=_duplicates(items.root, [file.path for file in good]),
+        unlisted=sorted(set(there.pop(modality)) - set(paths)),
+        others={NOUNS[other]: len(names) for other, names in there.items() if names},
+        unreadable=unreadable,
+        seen=WINGS[modality].summarise(looks, verify),
+        duplicates=_duplicates(items.root, list(looks)),
         left_out=len(listing.left_out),
-        durations=_durations([file.duration_s for file in good]) if sounds else None,
-        rates=_counted(file.rate for file in good if sounds),
-        channels=_counted(file.channels for file in good if sounds),
-        formats=_counted(file.format for file in good if sounds),
         classes=dict(sorted(labels.items())),
         folds=_counted(fold for fold in items.column("fold") if fold is not None),
         splits=_counted(split for split in items.column("split") if split is not None),
@@ -156,41 +131,39 @@ def check(listing: Listing, *, verify: bool = False, progress: Progress | None =
     )
 
 
-def _look_at_all(root: Path, paths: list[str], verify: bool, progress: Progress) -> list[_File]:
-    looked = []
+def _look_at_all(
+    root: Path, paths: list[str], modality: Modality, verify: bool, progress: Progress
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What every readable file is, by its path, and the others with what is wrong."""
+    looks: dict[str, Any] = {}
+    unreadable: list[tuple[str, str]] = []
+
+    def look(path: str) -> Any:
+        try:
+            return WINGS[modality].look(root / path, verify)
+        except MediaError as error:
+            return error
+
     progress.start("checking", len(paths), "files")
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
-            for file in pool.map(lambda path: _look(root, path, verify), paths):
-                looked.append(file)
+            for path, seen in zip(paths, pool.map(look, paths), strict=True):
+                if isinstance(seen, MediaError):
+                    unreadable.append((path, seen.cause))
+                else:
+                    looks[path] = seen
                 progress.advance()
     finally:
         progress.close()
-    return looked
+    return looks, unreadable
 
 
-def _look(root: Path, path: str, verify: bool) -> _File:
+def _there(root: Path) -> dict[Modality, list[str]]:
+    """Every file below the root that has a known suffix; none where that cannot be looked at."""
     try:
-        info = probe(root / path)
-        frames, short, silent = info.frames, info.short, False
-        if verify:
-            frames, silent = 0, True
-            for block in blocks(root / path, None, 10.0):
-                frames += len(block.samples)
-                silent &= block.silent
-                short |= block.short
-    except AudioError as error:
-        return _File(path, error.cause)
-    seconds = frames / info.sample_rate
-    return _File(path, None, seconds, info.sample_rate, info.channels, info.format, short, silent)
-
-
-def _unlisted(root: Path, known: set[str], modality: Modality) -> list[str]:
-    try:
-        there = [path.relative_to(root).as_posix() for path in find_files(root, modality)]
+        return all_names(root)
     except DataError:
-        return []
-    return [path for path in there if path not in known]
+        return {modality: [] for modality in WINGS}
 
 
 def _duplicates(root: Path, paths: list[str]) -> list[list[str]]:
@@ -215,10 +188,6 @@ def _digest(path: Path) -> bytes:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.digest()
-
-
-def _durations(seconds: list[float]) -> Duration | None:
-    return Duration(min(seconds), median(seconds), max(seconds), sum(seconds)) if seconds else None
 
 
 def _counted(values: Iterator[_Value]) -> dict[_Value, int]:

@@ -56,6 +56,16 @@ class Audio(Config):
     """Shortest and longest."""
 
 
+class Image(Config):
+    """The same of pictures, `mode` and `format` as Pillow calls them."""
+
+    width: tuple[Count, Count] | None = None
+    height: tuple[Count, Count] | None = None
+    """Least and most pixels."""
+    mode: str | None = None
+    format: str | None = None
+
+
 class Protocol(Config):
     """What parts the rows into training and test; where nothing is said, folds or else splits, where there are any."""
 
@@ -132,6 +142,7 @@ class Manifest(Config):
     """What the archives unpack into; the data folder may be this one or the one above it."""
     remotes: dict[str, Remote] = Field(default={})
     audio: Audio = Audio()
+    image: Image = Image()
     items: Annotated[list[Source], Field(min_length=1)]
     splits: tuple[str, ...] = ("train", "valid", "test")
     """The splits that rows may have."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tempfile
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ class NewManifest(NamedTuple):
 
     Attributes:
         path: where.
-        root: the folder with the sounds.
+        root: the folder with the files.
         report: what was counted in it.
         tables: those in the folder, which were not read and may say more.
     """
@@ -41,18 +40,18 @@ class NewManifest(NamedTuple):
 def write_manifest(
     source: Path, out: Path, *, name: str | None = None, force: bool = False, progress: Progress | None = None
 ) -> NewManifest:
-    """Look at a folder or table, measure its sounds, and write a commented manifest.
+    """Look at a folder or table, measure its files, and write a commented manifest.
 
     Args:
-        source: a folder of sounds, or a table (`.csv`, `.tsv`) beside them.
+        source: a folder of sounds or pictures, or a table (`.csv`, `.tsv`) beside them.
         out: the YAML to write.
         name: of the data set; the folder's or table's when left out.
         force: write over a file that is there.
-        progress: told of every sound.
+        progress: told of every file.
 
     Raises:
         UsageError: `out` is there, or is no YAML.
-        DataError: there are no sounds, or the table names files that are not there.
+        DataError: there is nothing to list, or the table names files that are not there.
         WriteError: `out` cannot be written.
     """
     if out.suffix.lower() not in (".yaml", ".yml"):
@@ -60,11 +59,12 @@ def write_manifest(
     if out.exists() and not force:
         raise UsageError(f"{out}: is there already; choose another --out, or write over it with --force")
     table = _table(source)
-    root, rows = table_source(table) if table else (source, folder_source(source))
+    root, modality, rows = table_source(table) if table else (source, *folder_source(source))
     said: dict[str, Any] = {
         "schema": "audiossl/manifest@1",
         "name": name or _name(table.stem if table and table.stem != "metadata" else root.resolve().name),
         "version": "1",
+        "modality": modality,
         "title": "",
         "homepage": "",
         "license": {"dataset": "unknown", "commercial": "unknown", "notes": ""},
@@ -74,7 +74,7 @@ def write_manifest(
         said["splits"] = splits
     listing = _listing(said, root)
     report = check(listing, progress=progress)
-    said |= {"audio": _audio(report), "expect": _expect(report)}
+    said |= {modality: report.seen.described(), "expect": _expect(report)}
     if report.classes:
         said["tasks"] = {"labels": _task(listing, rows)}
     Manifest.model_validate({**said, "tasks": said.get("tasks", {})})
@@ -89,7 +89,7 @@ def _table(source: Path) -> Path | None:
         return inside if inside.is_file() else None
     if source.suffix.lower() in _TABLES and source.is_file():
         return source
-    raise DataError(f"{source}: is neither a folder nor a table; give a folder of sounds, a .csv or a .tsv")
+    raise DataError(f"{source}: is neither a folder nor a table; give a folder of sounds or pictures, a .csv or a .tsv")
 
 
 def _name(text: str) -> str:
@@ -119,19 +119,6 @@ def _listing(said: dict[str, Any], root: Path) -> Listing:
         more = len(listing.problems) - len(told)
         raise DataError("\n".join([*told, *([f"... and {more:,} more"] if more else []), "mend these and run again"]))
     return listing
-
-
-def _audio(report: CheckReport) -> dict[str, Any]:
-    """What all files have in common."""
-    common: dict[str, list[Any]] = {
-        "sample_rate": list(report.rates),
-        "channels": list(report.channels),
-        "format": [name.lower() for name in report.formats],
-    }
-    audio = {what: values[0] for what, values in common.items() if len(values) == 1}
-    if span := report.durations:
-        audio["duration_s"] = [math.floor(span.shortest_s * 100) / 100, math.ceil(span.longest_s * 100) / 100]
-    return audio
 
 
 def _expect(report: CheckReport) -> dict[str, Any]:
@@ -164,14 +151,14 @@ def _sections(said: dict[str, Any], out: Path) -> Iterator[str]:
         "schema": f"Made by `audiossl data new`; any line may be changed. `audiossl data check {out.name}` counts.",
         "title": "One line for lists and tables, and where the data come from.",
         "license": 'An SPDX identifier such as CC-BY-4.0; commercial: "yes", "no", restricted or unknown.',
-        "audio": "What was measured; left out is what differs from file to file.",
+        said["modality"]: "What was measured; left out is what differs from file to file.",
         "items": "How rows are made: file, label, part, and the group (speaker, site) that must not be cut apart.",
         "splits": "The parts that rows may be in.",
         "tasks": "What `audiossl evaluate` asks; the first is meant where none is named.",
         "expect": "What was counted; `audiossl data check` compares it with what is there.",
     }
-    order = ["schema", "name", "version", "title", "homepage", "license", "audio", "items", "splits", "tasks", "expect"]
-    for key in order:
+    order = ["schema", "name", "version", "modality", "title", "homepage", "license", said["modality"], "items"]
+    for key in (*order, "splits", "tasks", "expect"):
         if key in said:
             if key in comments:
                 yield f"{'' if key == 'schema' else chr(10)}# {comments[key]}"

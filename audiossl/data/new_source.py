@@ -10,7 +10,7 @@ from typing import Any
 
 from audiossl.data.own import table_header
 from audiossl.data.records import read_csv
-from audiossl.data.walk import SOUND_SUFFIXES, find_sounds
+from audiossl.data.walk import SUFFIXES, Modality, find_names, modality_of_names, modality_there
 from audiossl.errors import DataError
 
 SPLIT_WORDS = {
@@ -25,7 +25,19 @@ SPLIT_WORDS = {
 """What people call the parts of a data set."""
 
 _COLUMNS = {
-    "path": ("path", "file", "filename", "file_name", "fname", "slice_file_name", "audio", "audio_path", "wav", "clip"),
+    "path": (
+        "path",
+        "file",
+        "filename",
+        "file_name",
+        "fname",
+        "slice_file_name",
+        "audio",
+        "audio_path",
+        "wav",
+        "clip",
+        "image",
+    ),
     "labels": ("label", "category", "class", "class_name", "species", "event", "emotion", "genre", "word", "target"),
     "several": ("labels", "tags", "classes", "events", "categories"),
     "split": ("split", "subset", "set", "partition", "part"),
@@ -46,13 +58,17 @@ _FOLD = r"fold[ _-]?(\d+)"
 _LOOKED_AT = 50
 
 
-def folder_source(folder: Path) -> dict[str, Any]:
-    """A source for a folder of sounds: parts or folds at the top, labels by the innermost folder, where there are any.
+def folder_source(folder: Path) -> tuple[Modality, dict[str, Any]]:
+    """What a folder holds, and a source for it: parts or folds at the top, labels by the innermost folder, if any.
 
     Raises:
-        DataError: it holds no sound.
+        DataError: it holds neither sounds nor pictures.
     """
-    names = [path.relative_to(folder).parts for path in find_sounds(folder)]
+    modality = modality_there(folder)
+    return modality, _source_of([tuple(name.split("/")) for name in find_names(folder, modality)])
+
+
+def _source_of(names: Sequence[tuple[str, ...]]) -> dict[str, Any]:
     tops = {name[0] for name in names if len(name) > 1}
     inside = all(len(name) > 1 for name in names)
     if inside and {top.casefold() for top in tops} <= SPLIT_WORDS.keys():
@@ -71,10 +87,10 @@ def _by_top(names: Sequence[tuple[str, ...]], top: str, **field: Any) -> dict[st
     return {"from": "filename_regex", "regex": f"{top}/.+", **field}
 
 
-def table_source(table: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder with the sounds, and a source for a table, by the names of its columns and what stands in them.
+def table_source(table: Path) -> tuple[Path, Modality, dict[str, Any]]:
+    """The folder with the files, what they are, and a source for a table, by its columns' names and what they hold.
 
-    The sounds are beside the table, in a folder beside it, or, as in `meta/table.csv` and `audio/`, one folder up.
+    The files are beside the table, in a folder beside it, or, as in `meta/table.csv` and `audio/`, one folder up.
 
     Raises:
         DataError: it cannot be read, or has no column that names files.
@@ -92,7 +108,8 @@ def table_source(table: Path) -> tuple[Path, dict[str, Any]]:
     def values(what: str) -> list[str]:
         return list(dict.fromkeys(text for row in rows if (text := row[found[what]].strip())))
 
-    root, path = _path(table, found["path"], [row[found["path"]] for row in rows])
+    names = [row[found["path"]] for row in rows]
+    root, path = _path(table, found["path"], names)
     source: dict[str, Any] = {
         "from": "csv",
         "file": table.resolve().relative_to(root.resolve()).as_posix(),
@@ -114,7 +131,7 @@ def table_source(table: Path) -> tuple[Path, dict[str, Any]]:
             source[what] = {"column": found[what]}
     if "text" in found:
         source["text"] = {"template": f"{{{found['text']}}}"}
-    return root, source
+    return root, modality_of_names([*names, path]) or "audio", source
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -136,10 +153,11 @@ def _split(values: Sequence[str]) -> dict[str, Any]:
 def _path(table: Path, column: str, names: Sequence[str]) -> tuple[Path, str]:
     """Where the files are: as the column says, or in a folder, or without its suffix; and the root of that."""
     some = [name for name in names[:: max(1, len(names) // _LOOKED_AT)] if not name.startswith(("/", ".."))]
+    suffixes = ["", *(suffix for modality in SUFFIXES.values() for suffix in sorted(modality))]
     for root in (table.parent, table.parent.resolve().parent):
         inside = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
         folders = ["", *(f"{path.name}/" for path in inside[:_LOOKED_AT])]
-        for folder, suffix in itertools.product(folders, ("", *sorted(SOUND_SUFFIXES))):
+        for folder, suffix in itertools.product(folders, suffixes):
             # Some files may be missing, which is told later; one that is there shows the place.
             if any((root / f"{folder}{name}{suffix}").is_file() for name in some):
                 return root, f"{folder}{{{column}}}{suffix}"

@@ -57,8 +57,8 @@ def find_names(path: Path, modality: Modality) -> list[str]:
     """As `find_files`, for a folder: each file's name relative to it, with `/`."""
     found = _names(path, SUFFIXES[modality])
     if not found:
-        others = [f"{len(names):,} {NOUNS[other]} files" for other, names in all_names(path).items() if names]
-        but = f" but {others[0]}" if others else ""
+        others = [(len(names), NOUNS[other]) for other, names in all_names(path).items() if names]
+        but = "".join(f" but {count:,} {noun} file{'s' * (count > 1)}" for count, noun in others)
         raise DataError(f"{path}: holds no {NOUNS[modality]} file{but}; {_looked_for(modality)}")
     return found
 

@@ -60,6 +60,7 @@ class ImageInfo:
     mode: str
     format: str
     animated: bool = False
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Image:
 
     Attributes:
         pixels: (3, H, W) uint8, red, green, blue, H and W >= 1; not contiguous.
+        info: what the file's header says.
         animated: the file holds several pictures, of which this is the first.
         turned: the file's EXIF orientation was applied.
         transparent: some pixels were, and lie on white.
@@ -77,6 +79,7 @@ class Image:
     """
 
     pixels: Pixels
+    info: ImageInfo
     animated: bool = False
     turned: bool = False
     transparent: bool = False
@@ -88,11 +91,7 @@ class Image:
 def probe(path: str | Path) -> ImageInfo:
     """Read a file's header without decoding it (raises `ImageError`)."""
     with _opened(path) as image:
-        width, height = image.size
-        # Pillow itself turns a TIFF, and has its size upright from the start.
-        if image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8):
-            width, height = height, width
-        return ImageInfo(width, height, image.mode, str(image.format), _animated(image))
+        return _info(image)
 
 
 def decode(path: str | Path, *, side: int | None = None) -> Image:
@@ -111,7 +110,7 @@ def decode(path: str | Path, *, side: int | None = None) -> Image:
             not finite.
     """
     with _opened(path) as image:
-        whole, animated = image.size, _animated(image)
+        whole, info = image.size, _info(image)
         if side is not None:
             image.draft(None, (DRAFT * side, DRAFT * side))
         reduced = image.size != whole
@@ -125,7 +124,8 @@ def decode(path: str | Path, *, side: int | None = None) -> Image:
     pixels_HWC = np.asarray(rgb)
     return Image(
         pixels_HWC.transpose(2, 0, 1),
-        animated=animated,
+        info,
+        animated=info.animated,
         turned=orientation in _TURNS,
         transparent=transparent,
         stretched=stretched,
@@ -150,6 +150,15 @@ def _opened(path: str | Path) -> Iterator[ImageFile]:
             raise
         except Exception as error:  # Pillow promises no kinds: broken files bring forth a dozen
             raise ImageError(path, _cause(error)) from error
+
+
+def _info(image: ImageFile) -> ImageInfo:
+    (width, height), orientation = image.size, _orientation(image)
+    # Pillow itself turns a TIFF, and has its size upright from the start.
+    turned = image.format != "TIFF" and orientation in _TURNS
+    if turned and orientation in (5, 6, 7, 8):
+        width, height = height, width
+    return ImageInfo(width, height, image.mode, str(image.format), _animated(image), turned)
 
 
 @cache

@@ -35,7 +35,7 @@ def check(
         str,
         typer.Argument(
             help="A shipped manifest's name (esc50) or one of its tasks (esc50/esc10), a manifest, a CSV, a folder of "
-            "sounds, or a sound file."
+            "sounds or pictures, or one file."
         ),
     ],
     data: Annotated[
@@ -45,7 +45,7 @@ def check(
         bool, typer.Option("--labels-from-folders", help="Each file's label is the name of the folder it is in.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Decode every file to its end instead of reading only its header.")
+        bool, typer.Option("--verify", help="Decode every file whole instead of reading only its header.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,8 +62,8 @@ def check(
     if as_json:
         from dataclasses import asdict
 
-        seconds = report.durations
-        emit_json({**asdict(report), "durations": seconds and seconds._asdict(), "faults": report.faults})
+        whole = asdict(report)
+        emit_json({**whole, **whole.pop("seen"), "faults": report.faults})
     else:
         emit_table(["what", "found"], _lines(report), title=f"{report.name} in {report.root}")
     if faults := report.faults:
@@ -74,26 +74,19 @@ def check(
 
 
 def _lines(report: CheckReport) -> list[list[str]]:
-    rows = [
+    headers = "" if report.verified else " (headers; --verify decodes them)"
+    others = [f"{count:,} {noun} file{'s' * (count > 1)}" for noun, count in report.others.items()]
+    return [
         ["items", f"{report.items:,}"],
-        ["readable files", _files(report)],
+        ["readable files", f"{report.files:,}{headers}"],
         ["listed but missing", _some(report.missing)],
         ["faulty rows", _some(report.rows)],
         ["known to be missing", f"{report.left_out:,}"],
         ["there but not listed", _some(report.unlisted)],
+        *[["left alone", ", ".join(others)] for _ in others[:1]],
         ["unreadable", _some([f"{path}: {cause}" for path, cause in report.unreadable])],
-        ["shorter than promised", _some(report.short)],
-        ["silent", _some(report.silent) if report.verified else "not looked at (--verify)"],
         ["duplicates", _some([" = ".join(paths) for paths in report.duplicates])],
-    ]
-    if span := report.durations:
-        hours = f"{span.total_s / 3600:.2f} h" if span.total_s >= 3600 else f"{span.total_s:.1f} s"
-        lengths = f"{span.shortest_s:.2f} to {span.longest_s:.2f} s, median {span.median_s:.2f} s"
-        rows.append(["duration", f"{hours} in all; {lengths}"])
-    rows += [
-        ["sample rates", _counts(report.rates, " Hz")],
-        ["channels", _counts(report.channels)],
-        ["formats", _counts(report.formats)],
+        *([what, _seen(found)] for what, found in report.seen.rows()),
         ["classes", f"{len(report.classes)}: {_classes(report.classes)}" if report.classes else "no labels"],
         ["folds", _counts(report.folds)],
         ["splits", _counts(report.splits)],
@@ -104,7 +97,6 @@ def _lines(report: CheckReport) -> list[list[str]]:
         ["unfair parts", _some(report.gaps)],
         ["against the manifest", _some(report.differing)],
     ]
-    return rows
 
 
 def _some(lines: Sequence[str]) -> str:
@@ -115,10 +107,16 @@ def _some(lines: Sequence[str]) -> str:
     return "\n".join([f"{len(lines):,}", *lines[:TOLD]]) + more
 
 
-def _files(report: CheckReport) -> str:
-    if not report.formats and report.files:
-        return f"{report.files:,} (there; images are not opened)"
-    return f"{report.files:,}" + ("" if report.verified else " (headers; --verify decodes them)")
+def _seen(found: object) -> str:
+    """What a wing tells, in the words of a table."""
+    match found:
+        case None:
+            return "not looked at (--verify)"
+        case list():
+            return _some(found)
+        case dict():
+            return _counts(found)
+    return str(found)
 
 
 def _classes(counts: Mapping[str, int]) -> str:
@@ -129,7 +127,7 @@ def _classes(counts: Mapping[str, int]) -> str:
     return f"{len(counts)} classes of {rows[0]:,} to {rows[-1]:,}, median {rows[len(rows) // 2]:,}"
 
 
-def _counts(counts: Mapping[str, int] | Mapping[int, int], unit: str = "") -> str:
+def _counts(counts: Mapping[str, int] | Mapping[int, int]) -> str:
     if len(counts) > MANY and len(set(counts.values())) == 1:
         return f"{next(iter(counts.values())):,} each"
-    return ", ".join(f"{value}{unit} ({count:,})" for value, count in counts.items()) or "none"
+    return ", ".join(f"{value} ({count:,})" for value, count in counts.items()) or "none"

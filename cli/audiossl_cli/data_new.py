@@ -11,7 +11,9 @@ from audiossl_cli.console import emit, emit_json, progress, say
 
 
 def new(
-    source: Annotated[Path, typer.Argument(help="A folder of sounds, or a table (.csv, .tsv) beside them.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder of sounds or pictures, or a table (.csv, .tsv) beside them.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.yaml", help="The manifest to write.")],
     name: Annotated[
         str | None, typer.Option("--name", help="Of the data set; the folder's or table's when left out.")

@@ -11,7 +11,7 @@ from audiossl_cli.console import BYTES, amount, emit, emit_entry, emit_json, emi
 from audiossl_cli.data_fetch import COMMERCIAL
 
 if TYPE_CHECKING:
-    from audiossl.data.manifest_schema import Audio, Confirmed, Expect, Manifest, Remote, Task
+    from audiossl.data.manifest_schema import Audio, Confirmed, Expect, Image, Manifest, Remote, Task
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -120,8 +120,9 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if manifest.license.notes:
         yield "", manifest.license.notes
     yield "availability", _AVAILABLE[manifest.availability]
-    if told := list(_sounds(manifest.audio)):
-        yield "sounds", ", ".join(told)
+    for what, told in (("sounds", _sounds(manifest.audio)), ("pictures", _pictures(manifest.image))):
+        if facts := ", ".join(told):
+            yield what, facts
     if manifest.notes:
         yield "notes", manifest.notes
     if manifest.confirmed:
@@ -138,6 +139,14 @@ def _sounds(audio: Audio) -> Iterator[str]:
     if audio.duration_s:
         shortest, longest = audio.duration_s
         yield f"{longest:g} s" if shortest == longest else f"{shortest:g} to {longest:g} s"
+
+
+def _pictures(image: Image) -> Iterator[str]:
+    for sides, what in ((image.width, "wide"), (image.height, "high")):
+        if sides:
+            least, most = sides
+            yield f"{least:,} pixels {what}" if least == most else f"{least:,} to {most:,} pixels {what}"
+    yield from filter(None, (image.mode, image.format))
 
 
 def _also(manifest: Manifest) -> Iterator[tuple[str, str]]:

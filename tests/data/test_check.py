@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import soundfile as sf
 from typer.testing import CliRunner, Result
 
+from audiossl.audio import look as sounds
 from audiossl.data.check import check
 from audiossl.data.manifest import list_items, load_manifest, shipped_manifests
 from audiossl.errors import DataError
+from audiossl.image import look as pictures
 from audiossl_cli.data import app
 from tests.data.layouts import LAYOUTS
+from tests.image.made import cut, png, save, scene, with_orientation
 
 RATE = 16_000
 
@@ -50,15 +55,66 @@ def test_every_count(zoo: Path):
     assert report.unreadable == [
         ("text.wav", "is not a sound file of a known format (wav, flac, ogg, opus, mp3, aiff, au, caf)")
     ]
-    assert (report.short, report.duplicates) == (["cut.wav"], [["a.wav", "copy.wav"]])
-    assert (report.rates, report.channels) == ({16_000: 4, 44_100: 1}, {1: 4, 2: 1})
-    assert report.formats == {"FLAC": 1, "WAV": 4}
+    seen = report.seen
+    assert isinstance(seen, sounds.Seen)
+    assert (seen.short, report.duplicates) == (["cut.wav"], [["a.wav", "copy.wav"]])
+    assert (seen.rates, seen.channels) == ({16_000: 4, 44_100: 1}, {1: 4, 2: 1})
+    assert seen.formats == {"FLAC": 1, "WAV": 4}
     assert (report.classes, report.folds, report.splits) == ({"cat": 2, "dog": 4}, {1: 4, 2: 2}, {})
-    assert report.durations is not None
-    assert (report.durations.shortest_s, report.durations.longest_s) == (0.5, 2.0)
+    assert seen.durations is not None
+    assert (seen.durations.shortest_s, seen.durations.longest_s) == (0.5, 2.0)
     assert len(report.faults) == 4
     assert report.texts == 0
-    assert (report.verified, report.silent) == (False, [])
+    assert (report.verified, seen.silent) == (False, [])
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Path:
+    """Three good pictures and one of each fault and oddity."""
+    root = tmp_path / "gallery"
+    root.mkdir()
+    save(root / "a.png", scene())
+    save(root / "b.jpg", scene(300, 200), quality=95, exif=with_orientation(6))
+    (root / "copy.png").write_bytes((root / "a.png").read_bytes())
+    cut(save(root / "whole.jpg", scene(200, 300))).rename(root / "cut.jpg")
+    (root / "whole.jpg").rename(root / "extra.jpg")
+    (root / "text.png").write_text("no picture at all, only words. " * 5)
+    save(root / "plain.png", np.full((20, 20), 70, np.uint8))
+    save(root / "deep.png", np.arange(600, dtype=np.uint16).reshape(20, 30) * 100)
+    save(root / "print.jpg", PIL.Image.fromarray(scene()).convert("CMYK"))
+    save(root / "palette.gif", PIL.Image.fromarray(scene()).convert("P"))
+    save(root / "dot.png", scene(1, 1))
+    frames = [PIL.Image.fromarray(np.roll(scene(), shift, 1)) for shift in (0, 9)]
+    frames[0].save(root / "moving.webp", save_all=True, append_images=frames[1:])
+    (root / "huge.png").write_bytes(png(20_000, 20_000))
+    sf.write(root / "theme.wav", noise(100), RATE)
+    names = sorted(path.name for path in root.iterdir() if path.name not in ("extra.jpg", "theme.wav"))
+    (root / "gallery.csv").write_text("\n".join(["path,label", *(f"{name},{name[0]}" for name in names)]) + "\n")
+    return root
+
+
+def test_every_count_of_pictures(gallery: Path):
+    report = check(list_items(gallery / "gallery.csv"))
+    seen = report.seen
+    assert isinstance(seen, pictures.Seen)
+    assert (report.items, report.files, report.missing, report.unlisted) == (12, 10, [], ["extra.jpg"])
+    assert report.others == {"sound": 1}
+    assert [path for path, _ in report.unreadable] == ["huge.png", "text.png"]
+    assert "more than the 120,000,000 pixels allowed" in report.unreadable[0][1]
+    assert "is not a picture of a known format" in report.unreadable[1][1]
+    assert report.duplicates == [["a.png", "copy.png"]]
+    assert seen.modes == {"CMYK": 1, "I;16": 1, "L": 1, "P": 1, "RGB": 6}
+    assert seen.formats == {"GIF": 1, "JPEG": 3, "PNG": 5, "WEBP": 1}
+    assert (seen.turned, seen.animated, seen.tiny) == (["b.jpg"], ["moving.webp"], ["dot.png"])
+    assert seen.widths == pictures.Extent(1, 44, 300)  # of the turned one, its width upright
+    assert seen.heights == pictures.Extent(1, 30, 200)
+    assert (report.verified, seen.plain) == (False, [])
+    assert len(report.faults) == 2
+    whole = check(list_items(gallery / "gallery.csv"), verify=True)
+    assert [path for path, _ in whole.unreadable] == ["cut.jpg", "huge.png", "text.png"]
+    assert whole.unreadable[0][1] == "is truncated"
+    assert isinstance(whole.seen, pictures.Seen)
+    assert whole.seen.plain == ["dot.png", "plain.png"]
 
 
 def test_verify_finds_what_headers_hide(tmp_path: Path):
@@ -67,13 +123,13 @@ def test_verify_finds_what_headers_hide(tmp_path: Path):
         sf.write(tmp_path / name, noise(160_000), RATE)
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) // 2])
-    headers = check(list_items(tmp_path))
-    assert (headers.unreadable, headers.short, headers.silent) == ([], [], [])
-    report = check(list_items(tmp_path), verify=True)
+    headers, report = (check(list_items(tmp_path), verify=verify) for verify in (False, True))
+    assert isinstance(headers.seen, sounds.Seen) and isinstance(report.seen, sounds.Seen)
+    assert (headers.unreadable, headers.seen.short, headers.seen.silent) == ([], [], [])
     assert [path for path, _ in report.unreadable] == ["cut.flac"]
-    assert (report.short, report.silent) == (["cut.mp3"], ["silent.wav"])
-    assert report.durations is not None
-    assert report.durations.longest_s < 5  # what is there, not the 10 s that the header promises
+    assert (report.seen.short, report.seen.silent) == (["cut.mp3"], ["silent.wav"])
+    assert report.seen.durations is not None
+    assert report.seen.durations.longest_s < 5  # what is there, not the 10 s that the header promises
 
 
 def test_files_equal_in_size_and_start_are_compared_to_their_end(tmp_path: Path):
@@ -142,7 +198,7 @@ def test_the_command_prints_json_with_everything(zoo: Path):
 def test_list_and_show_tell_the_shipped_manifests():
     told = json.loads(run("list", "--json").stdout)
     assert [one["name"] for one in told] == shipped_manifests()
-    assert {one["availability"] for one in told} == {"full", "partial", "registration", "gated", "local"}
+    assert {one["availability"] for one in told} >= {"full", "partial", "registration", "gated"}
     table = run("list").stdout
     assert "CC-BY-NC-3.0" in table
     assert max(map(len, table.splitlines())) <= 100
@@ -169,10 +225,32 @@ def test_show_tells_the_size_of_what_is_to_be_downloaded():
     assert "in all: git clone https://github.com/" in run("show", "fsdd").stdout
 
 
-def test_check_counts_images_without_opening_them_and_events_by_class(tmp_path: Path):
+def test_the_command_tells_pictures_in_their_own_words(gallery: Path, tmp_path: Path):
+    (gallery / "huge.png").unlink()
+    (gallery / "text.png").unlink()
+    (gallery / "cut.jpg").unlink()
+    shown = re.sub(r"\s+", " ", run("check", gallery).stdout)
+    for row in (
+        "readable files 10 (headers; --verify decodes them)",
+        "left alone 1 sound file ",
+        "of one colour not looked at (--verify)",
+        "turned by EXIF 1 b.jpg",
+        "width 1 to 300 pixels, median 44",
+        "modes CMYK (1), I;16 (1), L (1), P (1), RGB (6)",
+    ):
+        assert row in shown
+    assert "sample rates" not in shown
+    told = json.loads(run("check", gallery, "--verify", "--json").stdout)
+    assert (told["heights"], told["formats"]["GIF"]) == ({"least": 1, "median": 30.0, "most": 200}, 1)
+    assert told["plain"] == ["dot.png", "plain.png"]
+
+
+def test_check_opens_the_pictures_of_a_manifest_and_counts_events_by_class(tmp_path: Path):
     LAYOUTS["imagenette"](tmp_path / "images")
+    for path in (tmp_path / "images").rglob("*.JPEG"):
+        save(path, scene())
     result = run("check", "imagenette", "--data", tmp_path / "images")
-    assert "8 (there; images are not opened)" in result.stdout
+    assert "8 (headers; --verify decodes them)" in result.stdout
     assert "split train" in result.stdout
     assert "items: 13,394 expected, 8 found" in str(result.exception)
     LAYOUTS["tut2017_sound_events"](tmp_path / "street")
@@ -187,4 +265,5 @@ def test_the_real_data_are_as_the_manifest_says(shared: Path, name: str, folder:
     report = check(list_items(name, shared / "data" / folder))
     assert report.faults == []
     assert report.duplicates == []
-    assert set(report.channels) == {1}
+    assert isinstance(report.seen, sounds.Seen)
+    assert set(report.seen.channels) == {1}

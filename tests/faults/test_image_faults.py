@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from audiossl.errors import AudiosslError, ImageError
 from audiossl.image.decode import MAX_PIXELS, decode, probe
-from tests.image.made import FORMATS, LOST_EXIF, cut, save, scene, with_orientation
+from tests.image.made import FORMATS, LOST_EXIF, cut, png, png_chunk, save, scene, with_orientation
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -35,16 +35,6 @@ def refused(path: Path, cause: str, *, from_header: bool = True) -> None:
 def write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int, *chunks: bytes, data: bytes = b"\0" * 9) -> bytes:
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    body = png_chunk(b"IDAT", zlib.compress(data))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + body + png_chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_pictures_are_turned_upright(tmp_path: Path, name: str, form: str, orien
     info = probe(path)
     assert (info.height, info.width) == expected.shape[:2]
     if form != "TIFF":  # which Pillow has turned before it tells
-        assert decode(path).turned == (orientation != 1)
+        assert decode(path).turned == info.turned == (orientation != 1)
 
 
 def test_grey_and_palette_and_bits_are_colours(tmp_path: Path):
