@@ -19,15 +19,16 @@ from audiossl.data import manifest_schema, source_schema
 from audiossl.data.items import Item, Items
 from audiossl.data.manifest_schema import Expect, Manifest
 from audiossl.data.own import own_manifest, own_table, table_header
-from audiossl.data.records import SYNTH_TABLE
 from audiossl.data.source_schema import RegexSource, Source, SynthSource, TableSource
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
 from audiossl.data.walk import NOUNS, Modality, modality_of_names, modality_there
+from audiossl.data.wings import WINGS
 from audiossl.errors import DataError, UsageError
 from audiossl.places.urls import refuse_url
 from audiossl.recipe.base import Config
 from audiossl.recipe.yaml import Document, read_yaml
+from audiossl.synth import TABLE
 
 _TOLD = 10
 """Faults told in one message; the others are counted."""
@@ -173,15 +174,13 @@ def _known_keys() -> list[str]:
 
 
 def _root(manifest: Manifest, root: Path | None) -> Path:
-    """The folder with the data; sounds made by ourselves are made when they are not there yet."""
+    """The folder with the data; what audiossl makes itself is made when it is not there yet."""
     synth = next((source for source in manifest.items if isinstance(source, SynthSource)), None)
     if synth is not None:
         name = f"{manifest.name}-{manifest.version}-{synth.seed}-{synth.n}"
         root = files.cache_folder() / name if root is None else root
-        if not (root / SYNTH_TABLE).is_file():
-            from audiossl.audio.synth import make_sounds
-
-            make_sounds(root, synth.n, synth.seed)
+        if not (root / TABLE).is_file():
+            WINGS[manifest.modality].make_set(root, synth.n, synth.seed)
     if root is None:
         raise DataError(f"{manifest.name}: say where the files are: give --data PATH, {_wanted(manifest)}")
     if not root.is_dir():

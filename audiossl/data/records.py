@@ -22,9 +22,7 @@ from audiossl.data.source_schema import (
 )
 from audiossl.data.walk import Modality, find_files
 from audiossl.errors import DataError
-
-SYNTH_TABLE = "metadata.csv"
-"""The table that `audio.synth.make_sounds` writes last, so that it is there only when all sounds are."""
+from audiossl.synth import TABLE, Row
 
 LABELS = "labels"
 """In the template of a text, the row's labels."""
@@ -68,7 +66,7 @@ def records(source: Listed, root: Path, modality: Modality, given: Path | None =
                 if match := re.fullmatch(source.regex, name.as_posix()):
                     yield Record(name.as_posix(), {**match.groupdict(""), "path": name.as_posix()})
         case SynthSource():
-            for where, values in read_csv(root / SYNTH_TABLE, ",", {"file_name", "label", "fold", "group"}):
+            for where, values in read_csv(root / TABLE, ",", set(Row._fields)):
                 yield Record(where, {**values, "path": values["file_name"]})
 
 

@@ -234,7 +234,7 @@ class RegexSource(Fields):
 
 
 class SynthSource(Fields):
-    """Sounds that audiossl makes itself, once, into a cache folder."""
+    """Sounds or pictures that audiossl makes itself, once, into a cache folder."""
 
     kind: Literal["synth"] = Field(alias="from")
     n: Count

@@ -99,7 +99,7 @@ def _entry(manifest: Manifest) -> dict[str, object]:
 
 def _get(manifest: Manifest) -> str:
     """One word for whether `data fetch` brings it."""
-    if manifest.name == "synth":
+    if any(source.kind == "synth" for source in manifest.items):
         return "made"
     cloned = any(remote.kind == "git" for remote in manifest.remotes.values())
     return "clone" if cloned else {"full": "fetch"}.get(manifest.availability, manifest.availability)

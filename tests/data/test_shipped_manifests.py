@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from audiossl import files
-from audiossl.data.manifest import load_items, load_manifest, shipped_manifests
+from audiossl.data.check import differing
+from audiossl.data.manifest import list_items, load_items, load_manifest, shipped_manifests
 from audiossl.data.manifest_schema import Manifest
 from audiossl.data.splits import official_splits
 from audiossl.errors import DataError, UsageError
@@ -99,21 +100,38 @@ def test_a_manifest_without_its_files_says_what_to_give_and_where_to_get_it(tmp_
             load_items(name, root)
 
 
-def test_synth_is_made_once_into_the_cache_or_the_given_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("name", "n"), [("synth", 240), ("synth_images", 480)])
+def test_what_audiossl_makes_is_made_once_into_the_cache_or_the_given_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, n: int
+):
     made = []
 
-    def few(folder: Path, n: int, seed: int) -> None:
-        made.append((folder, n, seed))
+    def few(folder: Path, n: int, make: object) -> None:
+        made.append((folder, n))
         sounds(folder, "bell/1.wav")
         table(folder, "file_name,label,fold,group", "bell/1.wav,bell,1,g", name="metadata.csv")
 
-    monkeypatch.setattr("audiossl.audio.synth.make_sounds", few)
+    for wing in ("audio", "image"):
+        monkeypatch.setattr(f"audiossl.{wing}.synth.write_set", few)
     monkeypatch.setenv("AUDIOSSL_CACHE", str(tmp_path / "cache"))
-    assert load_items("synth").label_list() == ["bell"]
-    assert load_items("synth").root == tmp_path / "cache" / "synth-1-0-240"
-    assert made == [(tmp_path / "cache" / "synth-1-0-240", 240, 0)]
-    assert load_items("synth", tmp_path / "here").root == tmp_path / "here"
+    assert load_items(name).label_list() == ["bell"]
+    assert load_items(name).root == tmp_path / "cache" / f"{name}-1-0-{n}"
+    assert made == [(tmp_path / "cache" / f"{name}-1-0-{n}", n)]
+    assert load_items(name, tmp_path / "here").root == tmp_path / "here"
     assert len(made) == 2
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("synth", ".wav"), ("synth_images", ".png")])
+def test_each_wing_makes_its_own_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, suffix: str):
+    manifest = load_manifest(name)
+    (tmp_path / "few.yaml").write_text(
+        f"schema: audiossl/manifest@1\nname: few\nversion: '1'\nmodality: {manifest.modality}\n"
+        "license: {dataset: CC0-1.0}\nitems: [{from: synth, n: 24, labels: {column: label}, fold: {column: fold}}]\n"
+        "expect: {items: 24, classes: 12, folds: {1: 24}}\n"
+    )
+    listing = list_items(tmp_path / "few.yaml", tmp_path / "made")
+    assert {path.suffix for path in listing.items.paths()} == {suffix}
+    assert list(differing(listing)) == []
 
 
 @pytest.mark.parametrize("name", shipped_manifests())
@@ -123,8 +141,8 @@ def test_every_shipped_manifest_says_who_may_use_it_and_where_its_figures_come_f
     assert manifest.title
     assert manifest.license.dataset
     assert manifest.license.commercial != "unknown" or manifest.license.notes
-    assert manifest.homepage or name == "synth"
-    assert manifest.citation or name == "synth"
+    assert manifest.homepage or name.startswith("synth")
+    assert manifest.citation or name.startswith("synth")
     assert manifest.confirmed
     sources = {figure for one in manifest.confirmed for figure in one.figures}
     for figure in expected_figures(manifest):
