@@ -14,10 +14,11 @@ from audiossl.encoders.layers import Layer
 
 
 class Encoder(nn.Module, abc.ABC):
-    """From log-mel (B, 1, F, T) of any T to an embedding (B, D).
+    """From log-mel (B, 1, F, T) of any T to an embedding (B, D), or from pictures (B, 3, side, side).
 
     An encoder whose paper uses (time, frequency) transposes inside itself. Inputs shorter than `min_frames` are
-    padded by the encoder with its own smallest value; no T raises.
+    padded by the encoder with its own smallest value; no T raises. Of pictures F are rows and T columns; where sound
+    has frames in time they have rows, from top to bottom.
     """
 
     embedding_dim: int
@@ -25,8 +26,8 @@ class Encoder(nn.Module, abc.ABC):
     frame_dim: int
     """D of `frames`."""
     min_frames: ClassVar[int] = 1
-    any_bands: ClassVar[bool] = False
-    """Whether one network takes spectrograms of any number of bands, such as tiles of them."""
+    any_bands: bool = False
+    """Whether one network takes spectrograms of any number of bands, or pictures of any size, such as tiles of them."""
 
     @abc.abstractmethod
     def frames(self, x_BCFT: Tensor) -> Tensor:

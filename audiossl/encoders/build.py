@@ -11,6 +11,7 @@ from audiossl.encoders.audiontt import AudioNtt2020, AudioNtt2022
 from audiossl.encoders.base import Encoder
 from audiossl.encoders.causal import Causal
 from audiossl.encoders.crnn import Crnn
+from audiossl.encoders.patches import Patches
 from audiossl.encoders.resnet import ResNet18
 from audiossl.encoders.text import SentenceTransformers, TextEncoder, TextTransformer
 from audiossl.encoders.timm_network import TimmNetwork
@@ -29,7 +30,7 @@ from audiossl.recipe.encoders import (
     VggLikeConfig,
     WaveformCnnConfig,
 )
-from audiossl.recipe.image_encoders import ImageEncoderConfig, ImageResNet18Config
+from audiossl.recipe.image_encoders import ImageEncoderConfig, ImageResNet18Config, PatchesConfig
 from audiossl.recipe.text_encoders import SentenceTransformersConfig, TextEncoderConfig, TextTransformerConfig
 
 _MAKERS: dict[type[Config], Callable[[Any, int], Encoder]] = {
@@ -46,6 +47,7 @@ _MAKERS_OF_CHANNELS: dict[type[Config], Callable[[Any, int, int], Encoder]] = {
     ResNet18Config: ResNet18,
     ImageResNet18Config: ResNet18,
     TimmConfig: TimmNetwork,
+    PatchesConfig: Patches,
 }
 """Encoders of any number of channels, from Config, bands and channels."""
 

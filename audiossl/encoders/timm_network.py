@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from typing import Any
 
@@ -16,6 +17,8 @@ from audiossl.recipe.encoders import TimmConfig
 
 # Lengths tried at once, so that a network tied to one image size is refused when it is built and not in the middle.
 _PROBED_FRAMES = (32, 51)
+_FAULTS = (RuntimeError, AssertionError, AttributeError, ValueError)
+"""What timm's networks raise for an input that they were not made for."""
 
 
 class TimmNetwork(Encoder):
@@ -25,8 +28,8 @@ class TimmNetwork(Encoder):
     as maps of patches: their position embeddings are interpolated to the input, and class tokens are left out.
 
     Raises:
-        RecipeError: timm is not installed, has no such network, the network takes images of one size only that is not
-            the side of the pictures, or there are fewer than 16 mel bands or pixels.
+        RecipeError: timm is not installed, has no such network, it does not take spectrograms of every length, or
+            pictures of this side, or there are fewer than 16 mel bands or pixels.
     """
 
     min_frames = min(_PROBED_FRAMES)
@@ -35,15 +38,39 @@ class TimmNetwork(Encoder):
     def __init__(self, config: TimmConfig, bands: int, channels: int = 1) -> None:
         super().__init__()
         require_bands(config.name, bands, 16, channels)
-        self._bands, self._of_pictures = bands, channels > 1
-        self.network = _create(config.model, channels)
-        self.embedding_dim = self.frame_dim = self._probe(config.model, channels)
+        self._model, self._bands, self._of_pictures = config.model, bands, channels > 1
+        if self._of_pictures:
+            probed, takes = [(channels, bands, bands)], f"pictures of {bands} pixels a side"
+        else:
+            probed = [(channels, bands, frames) for frames in _PROBED_FRAMES]
+            takes = f"spectrograms of {bands} bands and any length"
+        try:
+            self.network = _create(config.model, channels, bands if self._of_pictures else None)
+            (self.embedding_dim,) = {self._probe(*shape) for shape in probed}
+        except _FAULTS as error:
+            raise RecipeError(
+                f"encoder: the timm network {config.model} does not take {takes} ({error}); "
+                "write another model, e.g. efficientnet_b0"
+            ) from error
+        self.frame_dim = self.embedding_dim
+        if self._of_pictures:
+            self.any_bands = self._takes(channels, bands // 4, bands // 4)
 
     def frames(self, x_BCFT: Tensor) -> Tensor:
         """The last maps averaged over frequency, or over the columns of a picture (B, U, D)."""
         if not self._of_pictures:
             x_BCFT = pad_frames(x_BCFT, self.min_frames)
-        maps_BDFU = self._mapped(self.network(x_BCFT), x_BCFT.shape[2])
+        try:
+            maps = self.network(x_BCFT)
+        except _FAULTS as error:
+            height, width = x_BCFT.shape[2:]
+            if self.any_bands or height == width == self._bands:
+                raise
+            raise RecipeError(
+                f"encoder: the timm network {self._model} takes pictures of {self._bands} pixels a side, not of "
+                f"{height} x {width}; write another model, or a method without small views"
+            ) from error
+        maps_BDFU = self._mapped(maps, x_BCFT.shape[2])
         return maps_BDFU.mean(dim=3 if self._of_pictures else 2).transpose(1, 2)
 
     def pool(self, x_BUD: Tensor) -> Tensor:
@@ -70,29 +97,23 @@ class TimmNetwork(Encoder):
         return tokens_BPD.reshape(len(maps), patch_rows, -1, maps.shape[2]).permute(0, 3, 1, 2)
 
     @torch.no_grad()
-    def _probe(self, model: str, channels: int) -> int:
-        """The embedding's size, once lengths of every kind, or pictures of the side, were seen to pass."""
-        bands = self._bands
-        lengths: tuple[int, ...] = _PROBED_FRAMES
-        takes = f"spectrograms of {bands} bands and any length"
-        if self._of_pictures:
-            lengths, takes = (bands,), f"pictures of {bands} pixels a side"
+    def _probe(self, *shape: int) -> int:
+        """The size of the embedding of one input of this shape."""
         self.eval()
-        try:
-            sizes = {self(torch.zeros(1, channels, bands, frames)).shape[1] for frames in lengths}
-        except (RuntimeError, AssertionError, AttributeError, ValueError) as error:
-            raise RecipeError(
-                f"encoder: the timm network {model} does not take {takes} ({error}); "
-                "write another model, e.g. efficientnet_b0"
-            ) from error
-        finally:
-            self.train()
-        (size,) = sizes
+        size = self(torch.zeros(1, *shape)).shape[1]
+        self.train()
         return int(size)
 
+    def _takes(self, *shape: int) -> bool:
+        try:
+            self._probe(*shape)
+        except _FAULTS:
+            return False
+        return True
 
-def _create(model: str, channels: int) -> nn.Module:
-    """The network with random weights; nothing is ever downloaded."""
+
+def _create(model: str, channels: int, side: int | None) -> nn.Module:
+    """The network with random weights, for pictures of `side` or for any size; nothing is ever downloaded."""
     try:
         import timm
     except ImportError as error:
@@ -104,8 +125,9 @@ def _create(model: str, channels: int) -> nn.Module:
         hint = f"did you mean {close[0]}?" if close else "timm.list_models() names them all"
         raise RecipeError(f"encoder: timm has no network {model!r}; {hint}")
     common: dict[str, Any] = {"pretrained": False, "in_chans": channels, "num_classes": 0, "global_pool": ""}
-    try:
-        network: nn.Module = timm.create_model(model, dynamic_img_size=True, dynamic_img_pad=True, **common)
-    except TypeError:  # only transformers know these two
-        network = timm.create_model(model, **common)
-    return network
+    sized: dict[str, Any] = {} if side is None else {"img_size": side}
+    # Only transformers know the first two of these, and convolutional networks none.
+    for known in ({"dynamic_img_size": True, "dynamic_img_pad": True, **sized}, sized):
+        with contextlib.suppress(TypeError):
+            return timm.create_model(model, **common, **known)
+    return timm.create_model(model, **common)
