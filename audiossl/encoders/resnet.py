@@ -14,6 +14,9 @@ from audiossl.encoders.shapes import require_bands
 from audiossl.recipe.encoders import ResNet18Config
 from audiossl.recipe.image_encoders import ImageResNet18Config
 
+_STEMS: dict[str, tuple[int, int]] = {"3x3": (3, 1), "3x3/2": (3, 2), "7x7": (7, 2)}
+"""Kernel and stride of the first convolution."""
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut; (B, in, T, F) to (B, out, T / stride, F / stride)."""
@@ -66,7 +69,8 @@ class ResNet18(Encoder):
         if stem == "7x7":
             require_bands(config.name, bands, 16, channels)
         self.embedding_dim = self.frame_dim = 8 * width
-        self.conv1 = _stem(stem, channels, width)
+        kernel, stride = _STEMS[stem]
+        self.conv1 = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == "7x7" else nn.Identity()
@@ -101,12 +105,6 @@ class ResNet18(Encoder):
         assert self.fc is not None, "built without num_classes"
         scores: Tensor = self.fc(self(x_BCFT))
         return scores
-
-
-def _stem(form: str, channels: int, width: int) -> nn.Conv2d:
-    if form == "7x7":
-        return nn.Conv2d(channels, width, 7, 2, padding=3, bias=False)
-    return nn.Conv2d(channels, width, 3, 1, padding=1, bias=False)
 
 
 def _stage(channels_in: int, channels: int, stride: int) -> nn.Sequential:

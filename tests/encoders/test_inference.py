@@ -19,6 +19,7 @@ from audiossl.recipe.encoders import (
     VggLikeConfig,
     WaveformCnnConfig,
 )
+from audiossl.recipe.image_encoders import ImageResNet18Config, PatchesConfig
 
 FOLDED = [
     AudioNtt2020Config(dim=64),
@@ -27,28 +28,35 @@ FOLDED = [
     ResNet18Config(),
     VggLikeConfig(),
     WaveformCnnConfig(dim=32),
+    ImageResNet18Config(width=8),
+    ImageResNet18Config(width=8, stem="7x7"),
 ]
 LEFT = [
     CausalConfig(channels=[16, 16], context=12),
     CausalWaveformConfig(channels=[8], kernels=[10], strides=[10], context=12),
     TimmConfig(model="test_resnet"),
     TimmConfig(model="test_vit"),
+    PatchesConfig(channels=[8, 12]),
 ]
 
 
 def name_of(config) -> str:
-    return getattr(config, "model", config.name)
+    return f"{getattr(config, 'model', config.name)}{getattr(config, 'stem', '')}"
 
 
 def case(config) -> tuple[nn.Module, torch.Tensor]:
     """An encoder whose norms are not the identity, and input for it."""
-    raw = "waveform" in config.name
-    encoder, draw = build_seeded(config, 1 if raw else 64, seed=0), torch.Generator().manual_seed(2)
+    bands, frames, channels = 64, 24, 1
+    if "waveform" in config.name:
+        bands, frames = 1, 2000
+    if isinstance(config, ImageResNet18Config | PatchesConfig):
+        bands, frames, channels = 32, 32, 3
+    encoder, draw = build_seeded(config, bands, 0, channels), torch.Generator().manual_seed(2)
     for norm in (module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)):
         for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
             tensor.uniform_(0.5, 1.5, generator=draw)
-    shape = (1, 1, 1, 2000) if raw else (1, 1, 64, 24)
-    return encoder.eval().requires_grad_(False), torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    x_BCFT = torch.randn(1, channels, bands, frames, generator=torch.Generator().manual_seed(1))
+    return encoder.eval().requires_grad_(False), x_BCFT
 
 
 @pytest.mark.parametrize("config", FOLDED + LEFT, ids=name_of)

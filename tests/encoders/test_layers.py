@@ -21,6 +21,7 @@ from audiossl.recipe.encoders import (
     VggLikeConfig,
     WaveformCnnConfig,
 )
+from audiossl.recipe.image_encoders import ImageResNet18Config, PatchesConfig
 from tests.encoders.test_encoders import spectrogram
 
 NAMES = [
@@ -30,7 +31,10 @@ NAMES = [
     (AudioNtt2020Config(dim=64), ["block1", "block2", "block3", "hidden", "fc"]),
     (AudioNtt2022Config(dim=1100, hidden=32), ["block1", "block2", "hidden", "fc"]),
     (CausalConfig(channels=[16, 16], context=12), ["conv1", "conv2", "gru"]),
+    (ImageResNet18Config(width=8), ["stem", "layer1", "layer2", "layer3", "layer4"]),
+    (PatchesConfig(channels=[8, 12], rows_above=2), ["patches", "above1", "above2"]),
 ]
+PICTURES = (ImageResNet18Config, PatchesConfig)
 
 
 def by_hand(encoder, name, x):
@@ -43,7 +47,9 @@ def by_hand(encoder, name, x):
                 return encoder.features[: 4 * number](x)
         hidden = torch.relu(encoder.fc[0](encoder.convolved(x)))
         return hidden if name == "hidden" else torch.relu(encoder.fc[3](hidden))
-    maps = x.transpose(2, 3)
+    if kind == "Patches":
+        return encoder.above[: 0 if name == "patches" else int(name[-1])](encoder.patches(x))
+    maps = x if x.shape[1] == 3 else x.transpose(2, 3)
     if kind == "ResNet18":
         maps = torch.relu(encoder.maxpool(encoder.bn1(encoder.conv1(maps))))
         for stage in ("layer1", "layer2", "layer3", "layer4")[: 0 if name == "stem" else int(name[-1])]:
@@ -73,11 +79,12 @@ def laid_out(maps, time_axis):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("config", "names"), NAMES, ids=[config.name for config, _ in NAMES])
+@pytest.mark.parametrize(("config", "names"), NAMES, ids=[type(config).__name__ for config, _ in NAMES])
 def test_each_layer_has_its_name_for_ever_and_equals_the_encoders_parts_run_by_hand(config, names):
-    encoder = build_seeded(config, 64, seed=0).eval()
+    channels = 3 if isinstance(config, PICTURES) else 1
+    encoder = build_seeded(config, 64, 0, channels).eval()
     assert list(encoder.layers()) == names
-    x = spectrogram(2, 1, 64, 40)
+    x = spectrogram(2, channels, 64, 40)
     for name in names:
         found, wanted = LayerReader(encoder, name)(x), by_hand(encoder, name, x)
         if wanted.dim() == 4:

@@ -42,16 +42,17 @@ def test_the_classifier_too_has_torchvisions_name():
 
 
 @torch.no_grad()
-def test_the_3x3_stem_is_torchvisions_network_with_the_first_layers_exchanged():
+@pytest.mark.parametrize(("stem", "stride", "side"), [("3x3", 1, 32), ("3x3/2", 2, 16)])
+def test_small_stems_are_torchvisions_network_with_the_first_layers_exchanged(stem, stride, side):
     theirs = resnet18(weights=None)
-    theirs.conv1, theirs.maxpool, theirs.fc = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity(), nn.Identity()
+    theirs.conv1, theirs.maxpool, theirs.fc = nn.Conv2d(3, 64, 3, stride, 1, bias=False), nn.Identity(), nn.Identity()
     fill(theirs.eval())
-    ours = build_encoder(ImageResNet18Config(), 32, 3).eval()
+    ours = build_encoder(ImageResNet18Config(stem=stem), 32, 3).eval()
     ours.load_state_dict(theirs.state_dict())
     x = pictures(2, 3, 32, 32)
     wanted = theirs(x)
     assert (ours(x) - wanted).abs().max() <= 1e-5 * wanted.abs().max()
-    assert ours.layer1(ours.conv1(x)).shape == (2, 64, 32, 32)
+    assert ours.layer1(ours.conv1(x)).shape == (2, 64, side, side)
 
 
 def test_the_width_of_the_first_stage_is_doubled_in_each_further_one():
