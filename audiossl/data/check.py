@@ -19,6 +19,8 @@ from audiossl.errors import DataError, MediaError
 from audiossl.progress import Progress, Silent
 
 _THREADS = 8
+_AHEAD = 1000
+"""Files handed to the threads at once: a hundred thousand would keep the first result waiting."""
 _HEAD_BYTES = 1 << 16
 
 _Value = TypeVar("_Value", int, str)
@@ -147,12 +149,14 @@ def _look_at_all(
     progress.start("checking", len(paths), "files")
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
-            for path, seen in zip(paths, pool.map(look, paths), strict=True):
-                if isinstance(seen, MediaError):
-                    unreadable.append((path, seen.cause))
-                else:
-                    looks[path] = seen
-                progress.advance()
+            for start in range(0, len(paths), _AHEAD):
+                part = paths[start : start + _AHEAD]
+                for path, seen in zip(part, pool.map(look, part), strict=True):
+                    if isinstance(seen, MediaError):
+                        unreadable.append((path, seen.cause))
+                    else:
+                        looks[path] = seen
+                    progress.advance()
     finally:
         progress.close()
     return looks, unreadable

@@ -19,7 +19,7 @@ from audiossl.data import manifest_schema, source_schema
 from audiossl.data.items import Item, Items
 from audiossl.data.manifest_schema import Expect, Manifest
 from audiossl.data.own import own_manifest, own_table, table_header
-from audiossl.data.source_schema import RegexSource, Source, SynthSource, TableSource
+from audiossl.data.source_schema import ClosedSource, RegexSource, Source, SynthSource, TableSource
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
 from audiossl.data.walk import NOUNS, Modality, modality_of_names, modality_there
@@ -202,7 +202,7 @@ def _sources(asked: Asked, root: Path) -> list[Source]:
 
 def _wanted(manifest: Manifest) -> str:
     """What the folder must hold, and where to get it."""
-    places = [f"`{source.when}`" for source in manifest.items if source.when]
+    places = [f"`{one.when}`" for one in manifest.items if one.when and not isinstance(one, ClosedSource)]
     tables = [f"`{source.file}`" for source in manifest.items if isinstance(source, TableSource) and not source.when]
     held = " or ".join(dict.fromkeys(places)) or " and ".join(dict.fromkeys(tables)) or "its files"
     return f"the folder that holds {held}" + (f" (from {manifest.homepage})" if manifest.homepage else "")

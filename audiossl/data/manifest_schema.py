@@ -74,6 +74,8 @@ class Protocol(Config):
     """All splits that neither choose nor test, when left out."""
     valid: list[str] = Field(default=[])
     test: list[str] = Field(default=["test"])
+    runs: Count = 1
+    """So many trainings with seeds of their own, whose mean is the figure."""
 
 
 class Metrics(Config):

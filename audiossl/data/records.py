@@ -11,16 +11,18 @@ from typing import Any, NamedTuple
 
 from audiossl.data.source_schema import (
     AnnotationSource,
+    ClosedSource,
     ColumnOf,
     CsvSource,
     FolderSource,
     Joined,
     JsonSource,
     Lists,
+    PackedSource,
     RegexSource,
     SynthSource,
 )
-from audiossl.data.walk import Modality, find_files
+from audiossl.data.walk import Modality, find_files, find_names
 from audiossl.errors import DataError
 from audiossl.synth import TABLE, Row
 
@@ -30,7 +32,11 @@ LABELS = "labels"
 PLACE = re.compile(r"\{(\w+)\}")
 
 
-Listed = CsvSource | JsonSource | FolderSource | RegexSource | SynthSource
+PICTURES = "pictures"
+"""The folder that packed pictures are written to."""
+
+
+Listed = CsvSource | JsonSource | FolderSource | RegexSource | SynthSource | PackedSource | ClosedSource
 """Sources with a record for each row; those of annotations have several."""
 
 
@@ -68,6 +74,14 @@ def records(source: Listed, root: Path, modality: Modality, given: Path | None =
         case SynthSource():
             for where, values in read_csv(root / TABLE, ",", set(Row._fields)):
                 yield Record(where, {**values, "path": values["file_name"]})
+        case PackedSource():
+            pictures = _unpacked(source, root)
+            for below in find_names(pictures, modality):
+                part, label, _ = below.split("/")
+                place = (pictures / below).relative_to(root).as_posix()
+                yield Record(place, {"path": place, "part": part, "label": label})
+        case ClosedSource():
+            raise DataError(f"{root}: {source.why}")
 
 
 def annotation_files(source: AnnotationSource, root: Path) -> list[Path]:
@@ -218,6 +232,17 @@ def _rows(
             said = f"where the manifest names {wanted}" if named else f"where the header has {wanted}"
             raise DataError(f"{where}: has {len(row)} fields {said}")
         yield Record(where, dict(zip(layout, row, strict=True)))
+
+
+def _unpacked(source: PackedSource, root: Path) -> Path:
+    """The folder of pictures, which are written when they are not there yet."""
+    from audiossl.image.packed import unpack
+
+    packed = root / source.folder
+    if not (packed / PICTURES).is_dir():
+        parts = {part: [packed / name for name in names] for part, names in source.parts.items()}
+        unpack(parts, packed / source.names, source.side, packed / PICTURES)
+    return packed / PICTURES
 
 
 def _of_table(path: Path, source: CsvSource) -> Iterator[Record]:

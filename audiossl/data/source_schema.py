@@ -241,6 +241,30 @@ class SynthSource(Fields):
     seed: int = 0
 
 
+class PackedSource(Fields):
+    """Small square pictures, many to a file, which are first written beside them as files in a folder `pictures`.
+
+    The records have `part` and `label`.
+    """
+
+    kind: Literal["packed_pictures"] = Field(alias="from")
+    folder: RelativePath
+    """Where the files are, and the pictures are written."""
+    parts: dict[str, list[RelativePath]]
+    names: RelativePath
+    """The names of the classes, one a line."""
+    side: Count
+
+
+class ClosedSource(Fields):
+    """A form of the data set that is known and cannot be read."""
+
+    kind: Literal["closed"] = Field(alias="from")
+    why: str
+    """With what to get in its place."""
+
+
 Source = Annotated[
-    CsvSource | JsonSource | AnnotationSource | FolderSource | RegexSource | SynthSource, Field(discriminator="kind")
+    CsvSource | JsonSource | AnnotationSource | FolderSource | RegexSource | SynthSource | PackedSource | ClosedSource,
+    Field(discriminator="kind"),
 ]

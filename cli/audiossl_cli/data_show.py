@@ -199,6 +199,7 @@ def _task(manifest: Manifest, name: str, task: Task) -> list[str]:
         how = f"train on {train}{chosen}, test {' + '.join(protocol.test)}"
     else:
         how = _PARTED[by]
+    how += f", mean of {protocol.runs} runs" * (protocol.runs > 1)
     first = name == next(iter(manifest.tasks))
     called = manifest.name if first else f"{manifest.name}/{name}"
     what = f"{task.title}: {how}" if task.title else how

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from audiossl.data.check import differing
+from audiossl.data.check import check, differing
 from audiossl.data.manifest import list_items, load_items, load_manifest, shipped_manifests
 from audiossl.data.manifest_schema import Expect
 from audiossl.data.splits import made_splits, official_splits, target_of
 from audiossl.errors import DataError
 from tests.data.layouts import LAYOUTS
-from tests.data.made import table
+from tests.data.made import sounds, table
 
 
 def test_every_shipped_manifest_has_a_layout():
@@ -87,6 +87,59 @@ def test_windows_of_the_background_noise_are_silence(tmp_path: Path):
     noise = [row for row in load_items("speech_commands/v2_12", tmp_path).rows() if "noise" in row.path]
     assert [(row.start_s, row.end_s) for row in noise] == [(0.0, 1.0), (0.5, 1.5), (1.0, 2.0)]
     assert {tuple(row.labels) for row in noise} == {("_silence_",)}
+
+
+def cifar_binary(root: Path) -> Path:
+    """The six files of the official archive, two pictures of classes 3 and 8 in each."""
+    folder = root / "cifar-10-batches-bin"
+    folder.mkdir()
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    (folder / "batches.meta.txt").write_text("\n".join(names) + "\n\n")
+    for k, name in enumerate([*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]):
+        (folder / f"{name}.bin").write_bytes(b"".join(bytes([label]) + bytes([k]) * 3072 for label in (3, 8)))
+    return folder
+
+
+def test_the_official_binary_archive_of_cifar10_is_the_set_and_written_out_once(tmp_path: Path):
+    folder = cifar_binary(tmp_path)
+    listing = list_items("cifar10", tmp_path)
+    expect = Expect(items=12, classes=2, splits={"train": 10, "test": 2})
+    assert list(differing(replace(listing, expect=expect))) == []
+    assert listing.problems == []
+    first = next(iter(listing.items.rows()))
+    assert (first.path, first.labels, first.split) == (
+        "cifar-10-batches-bin/pictures/test/cat/test_batch_00000.png",
+        ["cat"],
+        "test",
+    )
+    assert check(listing).seen.described() == {"mode": "RGB", "format": "png", "width": [32, 32], "height": [32, 32]}
+    (folder / "test_batch.bin").unlink()
+    assert load_items("cifar10", tmp_path).split_hash == listing.items.split_hash
+    (folder / "pictures").rename(folder / "elsewhere")
+    with pytest.raises(DataError, match=r"test_batch.bin: cannot be read .*; unpack the whole archive"):
+        load_items("cifar10", tmp_path)
+
+
+def test_the_pickles_of_cifar10_are_not_opened_and_the_way_out_is_told(tmp_path: Path):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    with pytest.raises(DataError, match=r"pickles, which may run any program .*cifar-10-binary.tar.gz"):
+        load_items("cifar10", tmp_path)
+    with pytest.raises(DataError, match=r"is not cifar10; give .* that holds `cifar-10-batches-bin` or `train`"):
+        load_items("cifar10", tmp_path / "cifar-10-batches-py")
+
+
+def test_no_label_of_imagewangs_unlabelled_part_is_read_even_where_its_folders_tell(tmp_path: Path):
+    LAYOUTS["imagewang"](tmp_path)
+    sounds(tmp_path / "imagewang-160", "unsup/n02086240/n02086240_10.JPEG")
+    items = load_items("imagewang/everything", tmp_path)
+    unsup = items.where(splits=["unsup"])
+    assert len(unsup) == 3
+    assert not unsup.has_labels
+    assert load_items("imagewang", tmp_path).splits() == ["test", "train"]
+    (split,) = official_splits(items)
+    assert {items.column("split")[row] for row in split.train} == {"train"}
+    assert load_manifest("imagewang").tasks["dogs"].protocol.runs == 5
 
 
 def test_a_data_folder_may_be_the_archives_own_or_the_one_above(tmp_path: Path):
