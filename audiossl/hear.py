@@ -24,9 +24,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from audiossl.audio.windows import Samples, cut
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.load import load_bundle
-from audiossl.bundle.windows import Samples, cut
 from audiossl.embedding.frames import embed_timestamps, grid_of, rows_at_once
 from audiossl.embedding.options import FrameOptions
 from audiossl.errors import UsageError

@@ -1,60 +1,217 @@
-"""Which decode, front end, views and encoders belong together: the one place that names a wing's rooms.
+"""Which rooms of a wing belong together: the one place that names a wing.
 
-Bundles, training and embedding ask `modality_of(recipe)` and know no sound from an image.
+Whoever holds a recipe asks `modality_of(recipe)`; whoever holds data asks `MODALITIES` by the manifest's word. Nobody
+below or above asks whether an example is a sound or a picture. Heavy rooms are imported when they are first used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from audiossl.audio import decode
-from audiossl.audio.frontend import build_frontend
-from audiossl.encoders.base import Encoder
-from audiossl.encoders.build import build_encoder
-from audiossl.recipe.schema import Recipe
+import numpy as np
+
+from audiossl.media import Clips, Reader, Window
+from audiossl.recipe.schema import EmbeddingConfig, Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from audiossl.encoders.base import Encoder
+    from audiossl.encoders.text import TextEncoder
+    from audiossl.views.base import Views
 
 
-def _audio_views(recipe: Recipe, statistics: Any) -> Any:
-    from audiossl.audio.views.build import build_views  # only training needs it
+@dataclass(frozen=True)
+class Modality:
+    """One wing.
+
+    Attributes:
+        name: as recipes and manifests write it.
+        noun: what a file of it is called.
+        channels: that its front end gives.
+        duration_s: seconds of a file, from its header, and 0 for what has no length in time; raises `MediaError`.
+        decoded_bytes: (recipe, files, seconds of all together) -> what they take as they are stored for training.
+        content: the bytes of an example as it was decoded, (recipe, file, start, end) -> bytes, the same for two files
+            that hold the same.
+        rate: samples per second that its front end wants; None for what has no length in time.
+        reader: (recipe, how to cut windows, what samples that are not finite do) -> `Reader`.
+        windows: (recipe, example in memory, its rate, how to cut windows or None) -> its windows; raises `UsageError`.
+        clips: (recipe, front end, frames of a crop or None) -> `Clips`.
+        build_frontend: (recipe) -> the front end.
+        build_views: (recipe, statistics) -> its views.
+    """
+
+    name: str
+    noun: str
+    channels: int
+    duration_s: Callable[[Path], float]
+    decoded_bytes: Callable[[Recipe, int, float], int]
+    content: Callable[[Recipe, Path, float | None, float | None], bytes]
+    rate: Callable[[Recipe], int | None]
+    reader: Callable[[Recipe, Any, Any], Reader]
+    windows: Callable[[Recipe, Any, int | None, Any], list[Window]]
+    clips: Callable[[Recipe, Any, int | None], Clips]
+    build_frontend: Callable[[Recipe], nn.Module]
+    build_views: Callable[[Recipe, Any], Views]
+
+    def build_encoder(self, recipe: Recipe) -> Encoder:
+        """The encoder of `recipe`, its weights from torch's global random state (raises `RecipeError`)."""
+        from audiossl.encoders.build import build_encoder
+
+        return build_encoder(recipe.encoder, recipe.frontend.bands, self.channels)
+
+    def build_partner(self, recipe: Recipe) -> Encoder | TextEncoder | None:
+        """The second encoder that the method of `recipe` asks for, if it does."""
+        from audiossl.encoders.build import build_encoder
+
+        partner = getattr(recipe.method, "partner", None)
+        return None if partner is None else build_encoder(partner, recipe.frontend.bands, self.channels)
+
+
+def _sound_duration_s(path: Path) -> float:
+    from audiossl.audio.decode import probe
+
+    return probe(path).duration_s
+
+
+def _sound_bytes(recipe: Recipe, count: int, duration_s: float) -> int:
+    return round(2 * recipe.frontend.sample_rate * duration_s)
+
+
+def _sound_content(recipe: Recipe, path: Path, start_s: float | None, end_s: float | None) -> bytes:
+    from audiossl.audio.decode import decode
+
+    start_s = start_s or 0.0
+    duration_s = None if end_s is None else end_s - start_s
+    sound = decode(path, recipe.frontend.sample_rate, start_s=start_s, duration_s=duration_s, nonfinite="zero")
+    return sound.samples.tobytes()
+
+
+def _sound_rate(recipe: Recipe) -> int:
+    return recipe.frontend.sample_rate
+
+
+def _sound_reader(recipe: Recipe, embedding: EmbeddingConfig, nonfinite: Any) -> Reader:
+    from audiossl.audio.reading import SoundReader
+
+    return SoundReader(recipe.frontend.sample_rate, embedding, nonfinite)
+
+
+def _sound_windows(
+    recipe: Recipe, example: Any, sample_rate: int | None, embedding: EmbeddingConfig | None
+) -> list[Window]:
+    from audiossl.audio.windows import cut, mono
+
+    rate = recipe.frontend.sample_rate
+    return cut(mono(example, sample_rate, rate), rate, embedding or recipe.embedding)
+
+
+def _sound_clips(recipe: Recipe, frontend: Any, frames: int | None = None) -> Clips:
+    from audiossl.audio.clips import SoundClips
+
+    return SoundClips(recipe, frontend, frames)
+
+
+def _sound_frontend(recipe: Recipe) -> nn.Module:
+    from audiossl.audio.frontend import build_frontend
+
+    return build_frontend(recipe.frontend)
+
+
+def _sound_views(recipe: Recipe, statistics: Any) -> Views:
+    from audiossl.audio.views.build import build_views
 
     front = recipe.frontend
     return build_views(recipe.views, sample_rate=front.sample_rate, log=front.log, statistics=statistics)
 
 
-@dataclass(frozen=True)
-class Modality:
-    """The parts of one wing. Each is the function of that name in the wing's own room."""
+def _picture_duration_s(path: Path) -> float:
+    from audiossl.image.decode import probe
 
-    name: str
-    probe: Callable[..., Any]
-    """What a file's header says, without decoding it."""
-    decode: Callable[..., Any]
-    """One example, whole."""
-    blocks: Callable[..., Any]
-    """One long example in pieces that follow each other, in bounded memory."""
-    resample: Callable[..., Any]
-    """Samples at one rate to samples at another."""
-    build_frontend: Callable[..., Any]
-    build_views: Callable[..., Any]
-    build_encoder: Callable[..., Encoder]
+    probe(path)
+    return 0.0
+
+
+def _picture_bytes(recipe: Recipe, count: int, duration_s: float) -> int:
+    return int(3 * recipe.frontend.bands**2 * count)
+
+
+def _picture_content(recipe: Recipe, path: Path, start_s: float | None, end_s: float | None) -> bytes:
+    from audiossl.image.decode import decode
+
+    pixels = decode(path).pixels
+    return np.array(pixels.shape).tobytes() + pixels.tobytes()
+
+
+def _picture_rate(recipe: Recipe) -> None:
+    return None
+
+
+def _picture_reader(recipe: Recipe, embedding: Any, nonfinite: Any) -> Reader:
+    from audiossl.image.reading import PictureReader
+
+    return PictureReader(recipe.frontend.bands)
+
+
+def _picture_windows(recipe: Recipe, example: Any, sample_rate: int | None, embedding: Any) -> list[Window]:
+    from audiossl.image.reading import window_of
+
+    return [window_of(example)]
+
+
+def _picture_clips(recipe: Recipe, frontend: Any, frames: int | None = None) -> Clips:
+    from audiossl.image.clips import PictureClips
+
+    return PictureClips(recipe, frontend)
+
+
+def _picture_frontend(recipe: Recipe) -> nn.Module:
+    from audiossl.image.frontend import build_frontend
+
+    return build_frontend(recipe.frontend)  # type: ignore[arg-type]
+
+
+def _picture_views(recipe: Recipe, statistics: Any) -> Views:
+    from audiossl.image.views.build import build_views
+
+    return build_views(recipe.views, statistics=statistics)  # type: ignore[arg-type]
 
 
 AUDIO = Modality(
     name="audio",
-    probe=decode.probe,
-    decode=decode.decode,
-    blocks=decode.blocks,
-    resample=decode.resample,
-    build_frontend=build_frontend,
-    build_views=_audio_views,
-    build_encoder=build_encoder,
+    noun="sound",
+    channels=1,
+    duration_s=_sound_duration_s,
+    decoded_bytes=_sound_bytes,
+    content=_sound_content,
+    rate=_sound_rate,
+    reader=_sound_reader,
+    windows=_sound_windows,
+    clips=_sound_clips,
+    build_frontend=_sound_frontend,
+    build_views=_sound_views,
+)
+IMAGE = Modality(
+    name="image",
+    noun="picture",
+    channels=3,
+    duration_s=_picture_duration_s,
+    decoded_bytes=_picture_bytes,
+    content=_picture_content,
+    rate=_picture_rate,
+    reader=_picture_reader,
+    windows=_picture_windows,
+    clips=_picture_clips,
+    build_frontend=_picture_frontend,
+    build_views=_picture_views,
 )
 
-_MODALITIES = {AUDIO.name: AUDIO}
+MODALITIES = {modality.name: modality for modality in (AUDIO, IMAGE)}
 
 
 def modality_of(recipe: Recipe) -> Modality:
     """The modality that `recipe` names."""
-    return _MODALITIES[recipe.modality]
+    return MODALITIES[recipe.modality]

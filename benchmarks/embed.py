@@ -39,7 +39,7 @@ from audiossl.audio.decode import decode, resample
 from audiossl.bundle.bundle import Bundle, Statistics
 from audiossl.bundle.load import load_bundle
 from audiossl.bundle.untrained import untrained_bundle
-from audiossl.bundle.windows import Samples, cut
+from audiossl.audio.windows import Samples, cut
 from audiossl.data.walk import find_sounds
 from audiossl.devices import cores, multiplies_bf16, one_thread_per_worker
 from audiossl.encoders.blocks import ConvBlock

@@ -44,6 +44,10 @@ class FrontEnd(nn.Module, abc.ABC):
         """Samples that a frame needs before its centre."""
         return self.config.window_length // 2
 
+    def blank(self) -> Tensor:
+        """A second of silence (1, S), prepared."""
+        return torch.zeros(1, self.config.sample_rate)
+
     @abc.abstractmethod
     def samples_for(self, frames: int) -> int:
         """Samples, context included, that give `frames` frames with `centre=False`."""

@@ -5,7 +5,6 @@ Shapes: B windows, S samples, F mel bands, T spectrogram frames, W windows of on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from audiossl.bundle.text import TextSide
-from audiossl.bundle.windows import Samples, Window, cut
 from audiossl.encoders.base import Encoder
 from audiossl.errors import UsageError
+from audiossl.media import Window
 from audiossl.modality import modality_of
 from audiossl.recipe.schema import EmbeddingConfig, Recipe
 
@@ -28,28 +27,40 @@ Times = npt.NDArray[np.float64]
 Network = Callable[[Tensor], Tensor]
 """From normalised log-mel (B, 1, F, T) to something of each example."""
 
-MAX_CHANNELS = 64
+WHOLE = {"window_s": "auto", "max_window_s": 1e9}
+"""Windows of which a sound of any length is one."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The normalisation of the training data: `(logmel - mean) / std * scale`, measured over `items` clips.
+    """The normalisation of the training data: `(x - mean) / std * scale`, measured over `items` files.
+
+    `mean` and `std` are numbers, or tuples with one for each channel of x.
 
     Raises:
         ValueError: a value is not finite, or `std` or `scale` is not positive.
     """
 
-    mean: float
-    std: float
+    mean: float | tuple[float, ...]
+    std: float | tuple[float, ...]
     items: int = 0
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (all(map(math.isfinite, (self.mean, self.std, self.scale))) and self.std > 0 and self.scale > 0):
+        if isinstance(self.mean, list) or isinstance(self.std, list):  # as JSON and checkpoints give them
+            object.__setattr__(self, "mean", tuple(np.ravel(self.mean).tolist()))
+            object.__setattr__(self, "std", tuple(np.ravel(self.std).tolist()))
+        mean, std = np.atleast_1d(self.mean), np.atleast_1d(self.std)
+        finite = np.isfinite([*mean, *std, self.scale]).all()
+        if not (finite and mean.shape == std.shape and (std > 0).all() and self.scale > 0):
             raise ValueError(f"mean {self.mean}, std {self.std}, scale {self.scale}: finite, std and scale above 0")
 
     def normalise(self, x_BCFT: Tensor) -> Tensor:
-        """Log-mel (B, 1, F, T) as the encoder wants it."""
+        """What the front end gives (B, C, F, T) as the encoder wants it."""
+        if isinstance(self.mean, tuple) or isinstance(self.std, tuple):
+            mean_C11, std_C11 = (x_BCFT.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+            normalised: Tensor = (x_BCFT - mean_C11) * (self.scale / std_C11)
+            return normalised
         return (x_BCFT - self.mean) * (self.scale / self.std)
 
 
@@ -87,8 +98,16 @@ class Bundle:
 
     @property
     def sample_rate(self) -> int:
-        """The rate in Hz that the front end wants; `embed` resamples to it."""
-        return int(self.recipe.frontend.sample_rate)
+        """The rate in Hz that the front end wants; `embed` resamples to it.
+
+        Raises:
+            UsageError: the encoder sees what has no length in time.
+        """
+        modality = modality_of(self.recipe)
+        rate = modality.rate(self.recipe)
+        if rate is None:
+            raise UsageError(f"the encoder of recipe {self.recipe.name} takes a {modality.noun}, which has no time")
+        return rate
 
     @property
     def embedding_dim(self) -> int:
@@ -132,40 +151,42 @@ class Bundle:
             embeddings = (network or self.encoder)(x_BCFT)
         return embeddings.float()
 
-    def embed(self, samples: npt.ArrayLike | Tensor, sample_rate: int) -> Array:
-        """The embedding (D,) of a sound: the mean over its windows.
+    def embed(self, example: Any, sample_rate: int | None = None) -> Array:
+        """The embedding (D,) of a sound, the mean over its windows, or of a picture.
 
         Args:
-            samples: (S,) or (channels, S), S >= 1; floats of full scale 1, or integers of their type's full scale.
-            sample_rate: of `samples`, in Hz.
+            example: of a sound (S,) or (channels, S), S >= 1; floats of full scale 1, or integers of their type's full
+                scale. A picture is (3, H, W) uint8 or an image of Pillow's.
+            sample_rate: of a sound, in Hz.
 
         Raises:
-            UsageError: no samples, more than two dimensions, not finite, or a rate that no sound has.
+            UsageError: the example is something else, is empty or not finite, or has a rate that no sound has.
         """
-        mean: Array = self.embed_windows(samples, sample_rate)[1].mean(axis=0)
+        mean: Array = self.embed_windows(example, sample_rate)[1].mean(axis=0)
         return mean
 
     def embed_windows(
-        self, samples: npt.ArrayLike | Tensor, sample_rate: int, *, embedding: EmbeddingConfig | None = None
+        self, example: Any, sample_rate: int | None = None, *, embedding: EmbeddingConfig | None = None
     ) -> tuple[Times, Array]:
-        """Start times (W,) in seconds and embeddings (W, D) of a sound's windows (see `bundle.windows`).
+        """Start times (W,) in seconds and embeddings (W, D) of an example's windows (see `audio.windows`).
 
         Args:
-            samples: as for `embed`.
+            example: as for `embed`; a picture is one window, whose time is NaN.
             sample_rate: as for `embed`.
             embedding: other windows than the recipe's.
         """
-        windows = cut(self._mono(samples, sample_rate), self.sample_rate, embedding or self.recipe.embedding)
+        windows = modality_of(self.recipe).windows(self.recipe, example, sample_rate, embedding)
         rows = [self.encode(self._batch(window))[0].cpu().numpy() for window in windows]
         return np.array([window.start_s for window in windows]), np.stack(rows)
 
     @torch.inference_mode()
     def embed_frames(self, samples: npt.ArrayLike | Tensor, sample_rate: int) -> tuple[Times, Array]:
         """Times (U,) in seconds, the middle of each frame, and frame embeddings (U, frame_dim) of a whole sound."""
-        mono = self._mono(samples, sample_rate)
-        batch = self._batch(Window(0.0, len(mono) / self.sample_rate, mono))
+        rate, whole = self.sample_rate, self.recipe.embedding.model_copy(update=WHOLE)
+        (window,) = modality_of(self.recipe).windows(self.recipe, samples, sample_rate, whole)
+        batch = self._batch(window)
         frames = self.encoder.frames(self.spectrogram(batch))[0].float().cpu().numpy()
-        step_s = batch.shape[1] / self.sample_rate / len(frames)
+        step_s = batch.shape[1] / rate / len(frames)
         times: Times = (np.arange(len(frames), dtype=np.float64) + 0.5) * step_s
         return times, frames
 
@@ -213,22 +234,3 @@ class Bundle:
 
     def _batch(self, window: Window) -> Tensor:
         return torch.from_numpy(self.frontend.prepare(window.samples)).to(self.device)[None]
-
-    def _mono(self, samples: npt.ArrayLike | Tensor, sample_rate: int) -> Samples:
-        """(S,) float32 at the front end's rate."""
-        values = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
-        if np.issubdtype(values.dtype, np.signedinteger):
-            values = values / -float(np.iinfo(values.dtype).min)
-        if values.ndim not in (1, 2) or not np.issubdtype(values.dtype, np.floating):
-            raise UsageError(f"samples are {values.dtype} of shape {values.shape}; give floats (S,) or (channels, S)")
-        if values.ndim == 2 and not 1 <= values.shape[0] <= MAX_CHANNELS:
-            raise UsageError(f"samples of shape {values.shape} have {values.shape[0]} channels; give (channels, S)")
-        mono: Samples = np.asarray(values if values.ndim == 1 else values.mean(axis=0), np.float32)
-        if not mono.size:
-            raise UsageError("the sound has no samples; give at least one")
-        if not np.isfinite(mono).all():
-            raise UsageError(f"sample {int(np.argmin(np.isfinite(mono)))} is not finite; replace it first")
-        if not 1000 <= sample_rate <= 768_000:
-            raise UsageError(f"a sample rate of {sample_rate} Hz is outside 1,000 to 768,000 Hz; give the sound's own")
-        resampled: Samples = modality_of(self.recipe).resample(mono, int(sample_rate), self.sample_rate)
-        return resampled

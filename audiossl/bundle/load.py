@@ -45,7 +45,7 @@ def bundle_of(content: bytes, path: Path) -> Bundle:
     encoder, text = _build(metadata, weights, path)
     return Bundle(
         recipe=metadata.recipe,
-        frontend=modality_of(metadata.recipe).build_frontend(metadata.recipe.frontend),
+        frontend=modality_of(metadata.recipe).build_frontend(metadata.recipe),
         encoder=encoder,
         statistics=Statistics(**metadata.statistics.model_dump()),
         text=text,
@@ -103,7 +103,7 @@ def _build(metadata: Metadata, weights: Mapping[str, Tensor], path: Path) -> tup
 def _parts(metadata: Metadata) -> nn.ModuleDict:
     """The modules that the file's tensors belong to, under the names that the tensors begin with."""
     recipe = metadata.recipe
-    encoder = modality_of(recipe).build_encoder(recipe.encoder, recipe.frontend.n_mels)
+    encoder = modality_of(recipe).build_encoder(recipe)
     parts = nn.ModuleDict({PREFIX[:-1]: encoder})
     text = None if metadata.text_dim is None else build_text_side(recipe, encoder.embedding_dim)
     if text is not None:

@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, ValidationError
 
 from audiossl.errors import CheckpointError
 from audiossl.recipe.base import Config, Count, Positive
-from audiossl.recipe.schema import Recipe
+from audiossl.recipe.schema import RECIPES, AnyRecipe, Recipe
 from audiossl.version import __version__
 
 FORMAT = 1
@@ -29,8 +29,8 @@ _MAX_HEADER = 16 * 2**20
 class StatisticsConfig(Config):
     """See `Statistics`."""
 
-    mean: float
-    std: Positive
+    mean: float | tuple[float, ...]
+    std: Positive | tuple[Positive, ...]
     items: NonNegativeInt = 0
     scale: Positive = 1.0
 
@@ -40,7 +40,7 @@ class Metadata(Config):
 
     format: Literal[1] = 1
     audiossl: str
-    recipe: Recipe
+    recipe: AnyRecipe
     recipe_hash: str
     embedding_dim: int
     text_dim: Count | None = None
@@ -55,7 +55,7 @@ class Metadata(Config):
 
 def compose(
     recipe: Recipe,
-    statistics: Mapping[str, float],
+    statistics: Mapping[str, Any],
     embedding_dim: int,
     *,
     text_dim: int | None = None,
@@ -116,7 +116,7 @@ def read_metadata(content: bytes, path: object) -> Metadata:
         return Metadata.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(str(part) for part in first["loc"] if part not in RECIPES)
         raise CheckpointError(
             f"{path}: made by audiossl {made_by}, whose metadata this audiossl {__version__} does not understand "
             f"({where}: {first['msg']}); install that version"

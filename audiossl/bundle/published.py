@@ -65,7 +65,7 @@ class Published:
         file = {"file": self.path.name, "file_sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()}
         about: dict[str, Any] = {"training": {**self.training, **file}, "data": dict(self.data)}
         whole = serialise(encoder=encoder, recipe=self.recipe, statistics=self.statistics, **about)
-        frontend = modality_of(self.recipe).build_frontend(self.recipe.frontend)
+        frontend = modality_of(self.recipe).build_frontend(self.recipe)
         return Bundle(self.recipe, frontend, encoder, self.statistics, hashlib.sha256(whole).hexdigest(), about)
 
 
@@ -125,4 +125,4 @@ def _faults(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterat
 def _build(recipe: Recipe) -> Encoder:
     """An encoder whose weights do not matter; torch's global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        return modality_of(recipe).build_encoder(recipe.encoder, recipe.frontend.n_mels)
+        return modality_of(recipe).build_encoder(recipe)

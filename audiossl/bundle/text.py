@@ -70,5 +70,5 @@ def build_text_side(recipe: Recipe, embedding_dim: int) -> TextSide | None:
     """
     if recipe.method.name != "clip":
         return None
-    partner = modality_of(recipe).build_encoder(recipe.method.partner, recipe.frontend.n_mels)
+    partner = modality_of(recipe).build_partner(recipe)
     return text_side(build_method(recipe.method, nn.Identity(), embedding_dim, 1, partner), recipe)

@@ -21,12 +21,12 @@ def untrained_bundle(recipe: Recipe, statistics: Statistics, seed: int) -> Bundl
     modality = modality_of(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(rng.key(seed, "untrained"))
-        encoder = modality.build_encoder(recipe.encoder, recipe.frontend.n_mels)
+        encoder = modality.build_encoder(recipe)
     training = {"steps": 0, "seed": seed}
     content = serialise(encoder=encoder, recipe=recipe, statistics=statistics, training=training)
     return Bundle(
         recipe=recipe,
-        frontend=modality.build_frontend(recipe.frontend),
+        frontend=modality.build_frontend(recipe),
         encoder=encoder,
         statistics=statistics,
         sha256=hashlib.sha256(content).hexdigest(),

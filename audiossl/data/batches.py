@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from audiossl.data.decoded import ClipSource
 from audiossl.data.texts import text_rows
-from audiossl.errors import AudioError, DataError
+from audiossl.errors import DataError, MediaError
 from audiossl.recipe.demands import check_batch
 from audiossl.rng import numpy_stream
 
@@ -30,7 +30,7 @@ class Batch:
     step: int
     """Micro-batch number since the start of training."""
     wave: Tensor
-    """(V * N, S) float32; row v * N + n is view v of clip n."""
+    """(V * N, S) as they are stored; row v * N + n is view v of clip n."""
     index: Tensor
     """(N,) positions of the clips in the items table."""
     failures: list[tuple[int, str]]
@@ -57,6 +57,8 @@ class Plan:
     seed: int = 0
     rank: int = 0
     ranks: int = 1
+    dtype: str = "float32"
+    """Of the stored values, a NumPy name."""
     text_bytes: int = 128
     """L of `Batch.text`."""
 
@@ -81,6 +83,8 @@ class Plan:
     def starts(self, step: int, index: int, length: int) -> list[int]:
         """First sample of the crop of each view of clip `index`, uniform over all that fit, the last one included."""
         places = max(0, length - self.crop_samples) // self.hop + 1
+        if places == 1:
+            return [0] * self.views
         draws = numpy_stream(self.seed, "crop", step, index).integers(places, size=self.views) * self.hop
         return [int(draw) for draw in (draws if self.independent else draws[:1].repeat(self.views))]
 
@@ -99,7 +103,7 @@ class CropBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         plan = self.plan
         clips = plan.clips(step)
-        wave = np.empty((plan.views, len(clips), plan.crop_samples), np.float32)
+        wave = np.empty((plan.views, len(clips), plan.crop_samples), plan.dtype)
         kept: list[int] = []
         failures: list[tuple[int, str]] = []
         for clip in clips.tolist():
@@ -107,7 +111,7 @@ class CropBatches(Dataset[Batch]):
                 for view, start in enumerate(plan.starts(step, clip, self.source.length(clip))):
                     wave[view, len(kept)] = self.source.read(clip, start, plan.crop_samples)
                 kept.append(clip)
-            except AudioError as error:
+            except MediaError as error:
                 failures.append((clip, error.cause))
         rows = wave[:, : len(kept)].reshape(-1, plan.crop_samples)
         text = None if self.texts is None else text_rows([self.texts[clip] for clip in kept], plan.text_bytes)
@@ -154,13 +158,13 @@ def make_loader(
 
 def centre_crops(source: ClipSource, indices: NDArray[np.int64], plan: Plan) -> tuple[Tensor, list[int]]:
     """The crop in the middle of each clip (N, S), and which clips they are: those that cannot be read are left out."""
-    wave = np.empty((len(indices), plan.crop_samples), np.float32)
+    wave = np.empty((len(indices), plan.crop_samples), plan.dtype)
     kept: list[int] = []
     for clip in indices.tolist():
         places = max(0, source.length(clip) - plan.crop_samples) // plan.hop
         try:
             wave[len(kept)] = source.read(clip, places // 2 * plan.hop, plan.crop_samples)
-        except AudioError:
+        except MediaError:
             continue
         kept.append(clip)
     return torch.from_numpy(wave[: len(kept)]), kept

@@ -15,26 +15,25 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from audiossl.bundle.baseline import Model
 from audiossl.bundle.bundle import Array
-from audiossl.bundle.windows import Samples, Window, Windower
 from audiossl.devices import cores, keep_freed_memory, one_thread_per_worker
-from audiossl.embedding.extractor import make_extractor
+from audiossl.embedding.extractor import make_extractor, require_rate
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
-from audiossl.embedding.reading import Reader, SoundFacts
 from audiossl.embedding.row_times import row_times
-from audiossl.errors import AudioError
+from audiossl.errors import MediaError
+from audiossl.media import Window
 
-_CPU_BATCH_S, _DEVICE_BATCH_S = 5.0, 320.0
 _WAITING_BATCHES = 4
 """Batches' worth of windows of different lengths that may wait to be filled up."""
 
@@ -44,21 +43,25 @@ class Engine:
 
     def __init__(self, model: Model, options: EmbedOptions) -> None:
         self.extractor = make_extractor(model, options)
-        rate, embedding = self.extractor.sample_rate, self.extractor.embedding
-        Windower(embedding, rate)  # refuses impossible windows before anything is read
+        self.reader = self.extractor.reader
         on_cpu = self.extractor.device.type == "cpu"
         if on_cpu:
             keep_freed_memory()  # the maps of every file are megabytes whose pages would fault again: up to a third
         self.workers = cores() if options.workers == "auto" else options.workers
         self.mix_files = not on_cpu
-        batch_s = (_CPU_BATCH_S if on_cpu else _DEVICE_BATCH_S) if options.batch_s == "auto" else options.batch_s
-        self.batch_samples = round(batch_s * rate)
-        self.reader = Reader(self.extractor.modality, rate, embedding, options.nonfinite)
+        self.batch_samples = self.reader.batches[not on_cpu]
+        if options.batch_s != "auto":
+            self.batch_samples = round(options.batch_s * require_rate(self.reader, "--batch-s"))
 
     @property
     def embedding_dim(self) -> int:
         """D of a row."""
         return self.extractor.embedding_dim
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """What its reader meets."""
+        return self.reader.columns
 
     def about(self) -> dict[str, Any]:
         """What the store says of the model and where it ran; decides no number."""
@@ -66,11 +69,7 @@ class Engine:
 
     def parameters(self) -> dict[str, Any]:
         """Everything that decides the numbers in a store."""
-        return {
-            **self.extractor.parameters(),
-            **self.extractor.embedding.model_dump(mode="json"),
-            "nonfinite": self.reader.nonfinite,
-        }
+        return {**self.extractor.parameters(), **self.reader.parameters()}
 
     def run(self, jobs: Iterable[Job]) -> Generator[Result, None, None]:
         """One result per job, each as soon as it is done. Closing the iterator stops the workers.
@@ -119,7 +118,7 @@ class Engine:
                 for thread in threads:
                     thread.join()
 
-    def encode(self, batch: list[Samples]) -> Array:
+    def encode(self, batch: list[NDArray[Any]]) -> Array:
         """Rows (B, R, D) of prepared windows of one length."""
         x_BS = torch.from_numpy(np.stack(batch)).to(self.extractor.device)
         rows: Array = self.extractor.encode(x_BS).cpu().numpy()
@@ -131,23 +130,23 @@ class _Open:
     """A job whose windows are not all encoded yet."""
 
     job: Job
-    facts: SoundFacts = field(default_factory=SoundFacts)
+    met: dict[str, Any] = field(default_factory=dict)
     windows: list[tuple[float, float]] = field(default_factory=list)
     rows: list[Array] = field(default_factory=list)
     """(R, D) of each window."""
     prepared: int = 0
     """Samples that were encoded of each window."""
-    error: AudioError | None = None
+    error: MediaError | None = None
     read: bool = False
 
     @property
     def settled(self) -> bool:
         return self.read and (self.error is not None or len(self.rows) == len(self.windows))
 
-    def result(self, sample_rate: int) -> Result:
+    def result(self, sample_rate: int | None) -> Result:
         if self.error is None and not np.isfinite(rows_WRD := np.stack(self.rows)).all():
             offset_s = self.windows[int(np.argmin(np.isfinite(rows_WRD).all(axis=(1, 2))))][0]
-            self.error = AudioError(self.job.path, "its embedding is not finite", offset_s)
+            self.error = MediaError(self.job.path, "its embedding is not finite", offset_s)
         if self.error is not None:
             return Failed(self.job, self.error.cause, self.error.offset_s)
         start_s, end_s = row_times(np.array(self.windows), rows_WRD.shape[1], self.prepared, sample_rate)
@@ -157,11 +156,7 @@ class _Open:
             start_s=start_s.ravel() + shift_s,
             end_s=end_s.ravel() + shift_s,
             embeddings=rows_WRD[:, : start_s.shape[1]].reshape(-1, rows_WRD.shape[2]),
-            duration_s=self.facts.samples / sample_rate,
-            sample_rate=self.facts.file_rate,
-            short=self.facts.short,
-            silent=self.facts.silent,
-            nonfinite=self.facts.nonfinite,
+            met=self.met,
         )
 
 
@@ -170,7 +165,7 @@ class _Worker:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._buckets: dict[int, list[tuple[_Open, Samples]]] = {}
+        self._buckets: dict[int, list[tuple[_Open, NDArray[Any]]]] = {}
         self._waiting = 0  # samples in all buckets
         self._open: list[_Open] = []
 
@@ -179,9 +174,9 @@ class _Worker:
         this = _Open(job)
         self._open.append(this)
         try:
-            for window in self._engine.reader.windows(job, this.facts):
+            for window in self._engine.reader.windows(job.path, job.start_s, job.end_s, this.met):
                 self._put(this, window)
-        except AudioError as error:
+        except MediaError as error:
             this.error = error
             self._discard(this)
         this.read = True
@@ -228,4 +223,4 @@ class _Worker:
     def _settled(self) -> list[Result]:
         done = [this for this in self._open if this.settled]
         self._open = [this for this in self._open if not this.settled]
-        return [this.result(self._engine.extractor.sample_rate) for this in done]
+        return [this.result(self._engine.reader.rate) for this in done]

@@ -131,6 +131,11 @@ class RayEngine:
         """D of a row."""
         return self._local.embedding_dim
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Those of the local engine."""
+        return self._local.columns
+
     def about(self) -> dict[str, Any]:
         """What the store says of the model and where it ran."""
         ran = {"engine": "ray", "device": self._places.device, "nodes": self._places.nodes}

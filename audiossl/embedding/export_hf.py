@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audiossl import files
-from audiossl.embedding.store import Rows, schema
+from audiossl.embedding.store import Rows
 from audiossl.embedding.view import Embeddings
 from audiossl.errors import WriteError
 from audiossl.progress import Progress
@@ -52,7 +52,7 @@ def write_dataset(view: Embeddings, x_ND: Array, out: Path, progress: Progress) 
 
 
 def _write_split(view: Embeddings, x_ND: Array, columns: pa.Table, rows: Rows, progress: Progress, path: Path) -> None:
-    wanted = schema(view.kind, view.embedding_dim)
+    wanted = view.store.schema(view.kind)
     step = max(1, VALUES_AT_ONCE // view.embedding_dim)
     with pq.ParquetWriter(path, wanted, compression="zstd") as writer:
         for start in range(0, len(rows), step):

@@ -142,6 +142,7 @@ def _embed(engine: Extraction, asked: Asked, out: Place, options: EmbedOptions, 
         lambda: {"audiossl": __version__, **engine.about()},
         engine.parameters(),
         engine.embedding_dim,
+        engine.columns,
         shard_items=options.shard_items,
         shard_s=options.shard_s,
     )
@@ -156,7 +157,7 @@ def _embed(engine: Extraction, asked: Asked, out: Place, options: EmbedOptions, 
             if isinstance(result, Embedded):
                 writer.add(item, stamp, result)
                 embedded, windows = embedded + 1, windows + len(result.embeddings)
-                sound_s += result.duration_s
+                sound_s += result.met.get("duration_s", 0.0)
             else:
                 failed += 1
                 writer.fail(Failure(key_of(item), result.cause, result.offset_s, stamp))

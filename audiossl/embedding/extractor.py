@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from audiossl.audio.statistics import SETTINGS, six_statistics, spectrogram
+from audiossl.audio.reading import SoundReader
+from audiossl.audio.statistics import RATE, SETTINGS, six_statistics, spectrogram
 from audiossl.bundle.baseline import Baseline, Model
 from audiossl.bundle.bundle import Bundle, Network
-from audiossl.bundle.windows import Samples
 from audiossl.devices import choose_device, multiplies_bf16
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.pooling import pool_frames
@@ -22,7 +23,8 @@ from audiossl.encoders.base import Encoder
 from audiossl.encoders.inference import inference_form
 from audiossl.encoders.layers import LayerReader
 from audiossl.errors import UsageError
-from audiossl.modality import AUDIO, Modality, modality_of
+from audiossl.media import Reader
+from audiossl.modality import modality_of
 from audiossl.recipe.schema import EmbeddingConfig
 
 
@@ -30,20 +32,16 @@ class Extractor(Protocol):
     """A model on its device, and what of it becomes rows.
 
     Attributes:
-        sample_rate: in Hz, of the sounds it wants.
-        modality: how files are read.
+        reader: of the files it wants.
         device: where `encode` wants its input.
-        embedding: how sounds are cut into windows.
         embedding_dim: D.
     """
 
-    sample_rate: int
-    modality: Modality
+    reader: Reader
     device: torch.device
-    embedding: EmbeddingConfig
     embedding_dim: int
 
-    def prepare(self, samples: Samples) -> Samples:
+    def prepare(self, samples: NDArray[Any]) -> NDArray[Any]:
         """One window's samples as `encode` wants them; they may be repeated to a least length."""
 
     def encode(self, x_BS: Tensor) -> Tensor:
@@ -68,7 +66,17 @@ def make_extractor(model: Model, options: EmbedOptions) -> Extractor:
 def windows_of(embedding: EmbeddingConfig, options: EmbedOptions) -> EmbeddingConfig:
     """A model's windows with what `options` say otherwise."""
     told = {name: value for name in ("window_s", "hop_s") if (value := getattr(options, name)) is not None}
+    for name in told:
+        if name not in type(embedding).model_fields:
+            raise UsageError(f"the model embeds files that have no time; leave --{name.replace('_', '-')} out")
     return embedding.model_copy(update=told)
+
+
+def require_rate(reader: Reader, option: str) -> int:
+    """The rate of what `reader` reads (raises `UsageError` naming `option` where it has no time)."""
+    if reader.rate is None:
+        raise UsageError(f"the model embeds files that have no time; leave {option} out")
+    return reader.rate
 
 
 class LayerFacts(NamedTuple):
@@ -88,10 +96,10 @@ def describe_layers(model: Model) -> list[LayerFacts]:
     """
     if isinstance(model, Baseline):
         raise UsageError(f"{model.name} is no network and has no layers; leave --layer out")
-    silence = torch.zeros(1, model.sample_rate, device=model.device)
+    blank = model.frontend.blank().to(model.device)
     found = []
     for name in model.encoder.layers():
-        shape = model.encode(silence, network=LayerReader(model.encoder, name)).shape
+        shape = model.encode(blank, network=LayerReader(model.encoder, name)).shape
         found.append(LayerFacts(name, shape[-1], shape[1] if len(shape) == 3 else None))
     return found
 
@@ -103,8 +111,10 @@ class BundleExtractor:
         self.device = choose_device(options.device)
         self._bundle = bundle.to(self.device)
         self._bf16 = options.precision == "bf16" or (options.precision == "auto" and multiplies_bf16(self.device))
-        self.sample_rate, self.modality = bundle.sample_rate, modality_of(bundle.recipe)
-        self.embedding = windows_of(bundle.recipe.embedding, options)
+        embedding = windows_of(bundle.recipe.embedding, options)
+        self.reader: Reader = modality_of(bundle.recipe).reader(bundle.recipe, embedding, options.nonfinite)
+        if options.pool == "none":
+            require_rate(self.reader, "--pool none")
         self._layer, self._pool = options.layer, options.pool
         # float32 is there beside bf16, to tell how far apart they are.
         forms = {bf16: inference_form(bundle.encoder, bf16=bf16) for bf16 in {False, self._bf16}}
@@ -121,16 +131,16 @@ class BundleExtractor:
         """The rows' dimensions; and how a layer is pooled, which hangs on whether it still has time."""
         if self._layer is None and self._pool is None:
             return self._bundle.embedding_dim
-        silence = torch.zeros(1, self.sample_rate, device=self.device)
-        if self._bundle.encode(silence, network=self._networks[False]).dim() == 3:
+        blank = self._bundle.frontend.blank().to(self.device)
+        if self._bundle.encode(blank, network=self._networks[False]).dim() == 3:
             self._pool = self._pool or "mean"
         elif self._pool is not None:
             raise UsageError(f"layer {self._layer} has no time left to pool over; leave --pool {self._pool} out")
-        return self._rows(silence, bf16=False).shape[2]
+        return self._rows(blank, bf16=False).shape[2]
 
-    def prepare(self, samples: Samples) -> Samples:
+    def prepare(self, samples: NDArray[Any]) -> NDArray[Any]:
         """The front end's whole-clip step."""
-        prepared: Samples = self._bundle.frontend.prepare(samples)
+        prepared: NDArray[Any] = self._bundle.frontend.prepare(samples)
         return prepared
 
     def encode(self, x_BS: Tensor) -> Tensor:
@@ -158,8 +168,6 @@ class BundleExtractor:
 class BaselineExtractor:
     """Plain statistics of a window, or its bands over time where they are pooled otherwise; on the CPU, by librosa."""
 
-    sample_rate = Baseline.sample_rate
-    modality = AUDIO
     device = torch.device("cpu")
 
     def __init__(self, baseline: Baseline, options: EmbedOptions) -> None:
@@ -174,10 +182,10 @@ class BaselineExtractor:
                     f"leave --{name} {wanted} out"
                 )
         self._baseline, self._pool = baseline, options.pool
-        self.embedding = windows_of(EmbeddingConfig(), options)
-        self.embedding_dim = self.encode(torch.zeros(1, self.sample_rate)).shape[2]
+        self.reader: Reader = SoundReader(RATE, windows_of(EmbeddingConfig(), options), options.nonfinite)
+        self.embedding_dim = self.encode(torch.zeros(1, RATE)).shape[2]
 
-    def prepare(self, samples: Samples) -> Samples:
+    def prepare(self, samples: NDArray[Any]) -> NDArray[Any]:
         """As they are."""
         return samples
 

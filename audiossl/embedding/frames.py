@@ -25,14 +25,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from audiossl.audio.decode import decode
 from audiossl.bundle.bundle import Array, Bundle, Times
 from audiossl.data.items import Items
 from audiossl.devices import choose_device, cores, one_thread_per_worker
 from audiossl.embedding.features import refuse_failures
 from audiossl.embedding.jobs import Failed, Job, jobs_of
 from audiossl.embedding.options import EmbedOptions, FrameOptions
-from audiossl.errors import AudioError
-from audiossl.modality import modality_of
+from audiossl.errors import MediaError
 from audiossl.progress import Progress, Silent
 
 _CPU_BATCH_S, _DEVICE_BATCH_S = 8.0, 320.0
@@ -171,14 +171,14 @@ def frame_features(
 def _embedded(bundle: Bundle, job: Job, grid: Grid, options: EmbedOptions) -> tuple[Job, FrameFeatures] | Failed:
     start_s = job.start_s or 0.0
     try:
-        sound = modality_of(bundle.recipe).decode(
+        sound = decode(
             job.path,
             bundle.sample_rate,
             start_s=start_s,
             duration_s=None if job.end_s is None else job.end_s - start_s,
             nonfinite=options.nonfinite,
         )
-    except AudioError as error:
+    except MediaError as error:
         return Failed(job, error.cause, error.offset_s)
     prepared = torch.from_numpy(bundle.frontend.prepare(sound.samples)).to(bundle.device)[None]
     values: Array = embed_timestamps(bundle, prepared, grid.count(len(sound.samples)), grid)[0].cpu().numpy()

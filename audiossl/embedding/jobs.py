@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,17 +34,14 @@ def jobs_of(items: Items) -> list[Job]:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A job that is done: its W windows, times in seconds from the start of the file."""
+    """A job that is done: its W windows, times in seconds from the start of the file, NaN where there is no time."""
 
     job: Job
     start_s: Times
     end_s: Times
     embeddings: Array
-    duration_s: float
-    sample_rate: int
-    short: bool
-    silent: bool
-    nonfinite: int
+    met: Mapping[str, Any]
+    """What was met while the file was read: the `columns` of the model's reader."""
 
     @property
     def clip(self) -> Array:
@@ -71,6 +68,10 @@ class Extraction(Protocol):
     @property
     def embedding_dim(self) -> int:
         """D of a row."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Names of what is met while a file is read, and Arrow's names of their types."""
 
     def about(self) -> dict[str, Any]:
         """What the store says of the model and where it ran; decides no number."""

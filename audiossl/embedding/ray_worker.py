@@ -44,18 +44,14 @@ RESULTS = pa.schema(
         ("start_s", pa.list_(pa.float64())),
         ("end_s", pa.list_(pa.float64())),
         ("embeddings", pa.list_(pa.float32())),
-        ("duration_s", pa.float64()),
-        ("sample_rate", pa.int64()),
-        ("short", pa.bool_()),
-        ("silent", pa.bool_()),
-        ("nonfinite", pa.int64()),
+        ("met", pa.string()),
         ("cause", pa.string()),
         ("offset_s", pa.float64()),
         ("checked", pa.string()),
     ]
 )
-"""`cause` is null for a job that is done. `checked` is JSON in the last row of a block, or null: a worker's name, and
-what it has `found` so far of bf16 (see `precision`)."""
+"""`cause` is null for a job that is done. `met` is JSON, and so is `checked`, which the last row of a block may have: a
+worker's name, and what it has `found` so far of bf16 (see `precision`)."""
 _PART_BYTES = 4 * 2**20
 """Of embeddings that leave the worker together."""
 
@@ -173,7 +169,7 @@ def _row(result: Result) -> dict[str, object]:
     row = {name: getattr(result, name, None) for name in RESULTS.names}
     row["index"] = result.job.index
     if isinstance(result, Embedded):
-        row["embeddings"] = result.embeddings.reshape(-1)
+        row |= {"embeddings": result.embeddings.reshape(-1), "met": json.dumps(result.met)}
     return row
 
 
@@ -185,10 +181,10 @@ def read_results(table: pa.Table, waiting: dict[int, Job]) -> Iterator[Result]:
         if (cause := row.pop("cause").as_py()) is not None:
             yield Failed(job, cause, row["offset_s"].as_py())
             continue
-        del row["offset_s"]
+        met = json.loads(row["met"].as_py())
         lists = {name: _copied(row.pop(name)) for name in ("start_s", "end_s", "embeddings")}
         lists["embeddings"] = lists["embeddings"].reshape(len(lists["start_s"]), -1)
-        yield Embedded(job=job, **lists, **{name: value.as_py() for name, value in row.items()})
+        yield Embedded(job=job, met=met, **lists)
 
 
 def read_checks(table: pa.Table) -> Iterator[tuple[str, dict[str, Any]]]:

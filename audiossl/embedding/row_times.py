@@ -10,7 +10,7 @@ import numpy as np
 from audiossl.bundle.bundle import Times
 
 
-def row_times(windows_W2: Times, rows: int, encoded: int, sample_rate: int) -> tuple[Times, Times]:
+def row_times(windows_W2: Times, rows: int, encoded: int, sample_rate: int | None) -> tuple[Times, Times]:
     """Start and end (W, R') in seconds of the rows of windows that were encoded in one length.
 
     Row r of R is from `start + r * L / R` to `start + (r + 1) * L / R`, L being the window's length. A sound that was
@@ -21,8 +21,11 @@ def row_times(windows_W2: Times, rows: int, encoded: int, sample_rate: int) -> t
         windows_W2: start and end in the sound, in seconds.
         rows: R.
         encoded: samples that were encoded of each window; more than it has where the sound was repeated.
-        sample_rate: of these samples, in Hz.
+        sample_rate: of these samples, in Hz; None for what has no time: all R rows are kept, from NaN to NaN.
     """
+    if sample_rate is None:
+        nowhere_WR = np.full((len(windows_W2), rows), np.nan)
+        return nowhere_WR, nowhere_WR
     start_W1, end_W1 = windows_W2[:, :1], windows_W2[:, 1:]
     own = max(1, round(float(windows_W2[0, 1] - windows_W2[0, 0]) * sample_rate))
     kept = -(-rows * own // max(encoded, own))

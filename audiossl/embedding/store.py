@@ -53,11 +53,6 @@ _ITEM = [
 ]
 _OWN: dict[Kind, list[tuple[str, pa.DataType]]] = {
     "clips": [
-        ("duration_s", pa.float64()),
-        ("sample_rate", pa.int32()),
-        ("short", pa.bool_()),
-        ("silent", pa.bool_()),
-        ("nonfinite", pa.int64()),
         ("windows", pa.int64()),
         ("bytes", pa.int64()),
         ("mtime_ns", pa.int64()),
@@ -66,9 +61,16 @@ _OWN: dict[Kind, list[tuple[str, pa.DataType]]] = {
 }
 
 
-def schema(kind: Kind, embedding_dim: int) -> pa.Schema:
-    """The columns of a table of the store; `embedding` is a list of `embedding_dim` float32."""
-    return pa.schema([*_ITEM, *_OWN[kind], ("embedding", pa.list_(pa.float32(), embedding_dim))])
+def schema(kind: Kind, embedding_dim: int, columns: Mapping[str, str]) -> pa.Schema:
+    """The columns of a table of the store.
+
+    Args:
+        kind: which table.
+        embedding_dim: `embedding` is a list of so many float32.
+        columns: of clips, what was met while the file was read, and Arrow's names of the types.
+    """
+    met = [(name, pa.type_for_alias(kind)) for name, kind in columns.items()] if kind == "clips" else []
+    return pa.schema([*_ITEM, *met, *_OWN[kind], ("embedding", pa.list_(pa.float32(), embedding_dim))])
 
 
 def write_shard(folder: Place, number: int, tables: Mapping[Kind, pa.Table]) -> Shard:
@@ -108,6 +110,10 @@ class Store:
         """Of all shards on disk, by the index."""
         return sum(part.bytes for shard in self._shards for part in shard.values())
 
+    def schema(self, kind: Kind) -> pa.Schema:
+        """The columns of a table."""
+        return schema(kind, self.embedding_dim, self.about["columns"])
+
     def count(self, kind: Kind) -> int:
         """How many rows there are, by the index."""
         return sum(shard[kind].rows for shard in self._shards)
@@ -121,13 +127,13 @@ class Store:
 
         Args:
             kind: which table.
-            columns: of `schema(kind)`; all when left out.
+            columns: of its `schema`; all when left out.
             rows: the places (n,) of those wanted, ascending; all when left out. Only their shards are read.
 
         Raises:
             DataError: a shard that the index names is gone or damaged.
         """
-        wanted = schema(kind, self.embedding_dim)
+        wanted = self.schema(kind)
         names = wanted.names if columns is None else list(columns)
         if rows is None:
             order = _order(kind)

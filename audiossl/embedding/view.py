@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audiossl.embedding.mapped import find_map, make_map, write_map
-from audiossl.embedding.store import Kind, Rows, Store, schema, vectors
+from audiossl.embedding.store import Kind, Rows, Store, vectors
 from audiossl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Embeddings:
     @property
     def columns(self) -> list[str]:
         """What is known of each row beside its `embedding`."""
-        return [name for name in schema(self.kind, 1).names if name != "embedding"]
+        return [name for name in self.store.schema(self.kind).names if name != "embedding"]
 
     @property
     def clips(self) -> Embeddings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class StoreWriter:
             so far; the index has the worst of all runs (see `precision.worst`).
         parameters: what decides the numbers; others in the same folder are refused.
         embedding_dim: D.
+        columns: what is met while a file is read (see `store.schema`).
         shard_items: how many items fill a shard.
         shard_s: seconds after which a shard is written, full or not.
 
@@ -56,11 +57,12 @@ class StoreWriter:
         about: Callable[[], dict[str, Any]],
         parameters: dict[str, Any],
         embedding_dim: int,
+        columns: Mapping[str, str],
         *,
         shard_items: int,
         shard_s: float,
     ) -> None:
-        self.folder, self._dim = folder, embedding_dim
+        self.folder, self._dim, self._columns = folder, embedding_dim, columns
         self._shard_items, self._shard_s = shard_items, shard_s
         self._about, self._parameters = about, parameters
         self._checked_before: dict[str, Any] | None = None
@@ -149,7 +151,13 @@ class StoreWriter:
 
     def _clips(self) -> pa.Table:
         rows = [
-            (*_described(item), *_met(done), len(done.embeddings), stamp.bytes, stamp.mtime_ns)
+            (
+                *_described(item),
+                *(done.met[name] for name in self._columns),
+                len(done.embeddings),
+                stamp.bytes,
+                stamp.mtime_ns,
+            )
             for item, stamp, done in self._pending
         ]
         return self._table("clips", rows, np.stack([done.clip for _, _, done in self._pending]))
@@ -163,8 +171,12 @@ class StoreWriter:
         return self._table("windows", rows, np.concatenate([done.embeddings for _, _, done in self._pending]))
 
     def _table(self, kind: Kind, rows: Sequence[Sequence[object]], embeddings: Array) -> pa.Table:
-        *fields, _ = wanted = schema(kind, self._dim)
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), fields, strict=True)]
+        *fields, _ = wanted = schema(kind, self._dim, self._columns)
+        # A time that is NaN is none, and becomes null.
+        columns = [
+            pa.array(column, field.type, from_pandas=True)
+            for column, field in zip(zip(*rows, strict=True), fields, strict=True)
+        ]
         lists = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), self._dim)
         return pa.Table.from_arrays([*columns, lists], schema=wanted)
 
@@ -175,7 +187,12 @@ class StoreWriter:
 
     def _save_index(self) -> None:
         """Name the shards that count."""
-        about = {**self._about(), "parameters": self._parameters, "embedding_dim": self._dim}
+        about = {
+            **self._about(),
+            "parameters": self._parameters,
+            "embedding_dim": self._dim,
+            "columns": dict(self._columns),
+        }
         checked = worst(self._checked_before, about.pop("precision_check", None))
         write_index(self.folder, about if checked is None else {**about, "precision_check": checked}, self._shards)
 
@@ -201,10 +218,6 @@ def _fingerprint(stamp: Stamp, described: Sequence[Any]) -> int:
 def _described(item: Item) -> tuple[object, ...]:
     """What the store keeps of an item: all but its text and events, which are for training and evaluation."""
     return item[: Item._fields.index("text")]
-
-
-def _met(done: Embedded) -> tuple[object, ...]:
-    return done.duration_s, done.sample_rate, done.short, done.silent, done.nonfinite
 
 
 def _others(table: pa.Table, keys: set[Key]) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -184,15 +185,8 @@ def _duplicates(items: Items, alike: Sequence[Ints], tasks: Sequence[Task], said
 
 
 def _same_sounds(bundle: Bundle, items: Items, features_ND: Features) -> list[Ints]:
-    decode, rate = modality_of(bundle.recipe).decode, bundle.sample_rate
-
-    def samples(path: Path, start_s: float | None, end_s: float | None) -> bytes:
-        start_s = start_s or 0.0
-        duration_s = None if end_s is None else end_s - start_s
-        content: bytes = decode(path, rate, start_s=start_s, duration_s=duration_s, nonfinite="zero").samples.tobytes()
-        return content
-
-    return honesty.same_sounds(items, features_ND, samples)
+    content = partial(modality_of(bundle.recipe).content, bundle.recipe)
+    return honesty.same_sounds(items, features_ND, content)
 
 
 def _tasks(protocols: Sequence[Protocol], items: Items, said: EvaluateOptions) -> list[Task]:

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
-from audiossl.audio.decode import probe
 from audiossl.data.items import Event, Items
 from audiossl.devices import cores
-from audiossl.errors import AudioError, DataError
+from audiossl.errors import DataError, MediaError
+from audiossl.modality import AUDIO
 
 SLACK_S = 0.1
 """Annotations are rounded, and sounds trimmed: an event may end so much after its sound."""
@@ -77,7 +77,7 @@ def _lengths_s(items: Items) -> list[float]:
 
 def _length_s(path: Path, start_s: float | None, end_s: float | None) -> float:
     try:
-        end_s = probe(path).duration_s if end_s is None else end_s
-    except AudioError:
+        end_s = AUDIO.duration_s(path) if end_s is None else end_s
+    except MediaError:
         return math.inf
     return end_s - (start_s or 0.0)

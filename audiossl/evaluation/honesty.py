@@ -23,7 +23,7 @@ from torch import nn
 
 from audiossl.bundle.bundle import Bundle
 from audiossl.data.items import Items
-from audiossl.errors import AudioError, DataError
+from audiossl.errors import DataError, MediaError
 from audiossl.evaluation.task import Ints, Round, Task
 
 Floats = NDArray[np.floating]
@@ -100,7 +100,7 @@ def same_sounds(items: Items, features_ND: Floats, samples: Samples) -> list[Int
     for item in near.tolist():
         try:
             keys[item] = hashlib.sha256(samples(*rows[item])).digest()
-        except AudioError:  # was left out, or is told of elsewhere
+        except MediaError:  # was left out, or is told of elsewhere
             continue
     return _sets(keys)
 

@@ -36,6 +36,10 @@ class Pixels(nn.Module):
         """S."""
         return 3 * self.config.side**2
 
+    def blank(self) -> Tensor:
+        """A black picture (1, S), prepared."""
+        return torch.zeros(1, self.samples, dtype=torch.uint8)
+
     def prepare(self, pixels: Stored) -> Stored:
         """The whole-picture step (3, H, W) -> (S,): the middle square, resized to `side` with antialias.
 

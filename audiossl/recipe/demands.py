@@ -52,22 +52,10 @@ def _batch(recipe: Recipe, items: int) -> Iterator[str]:
 
 def _views(recipe: Recipe, facts: DataFacts) -> Iterator[str]:
     # What has no probability is a normalisation, the same for every view.
-    chain = [*recipe.views.waveform, *recipe.views.spectrogram]
-    if not facts.alike or any(getattr(view, "p", 0) > 0 for view in chain):
+    if not facts.alike or any(getattr(view, "p", 0) > 0 for view in recipe.views.chain):
         return
-    if recipe.data.crops == "same":
-        yield (
-            "all views of a clip are identical: they come from one crop and no augmentation changes them; "
-            "write data.crops: independent, or add one to views.spectrogram"
-        )
-        return
-    frontend = recipe.frontend
-    places_s = max(facts.longest_s, frontend.min_s) - recipe.data.crop_s
-    if places_s < frontend.hop / frontend.sample_rate:
-        yield (
-            f"all views of a clip are identical: no clip is longer than data.crop_s {recipe.data.crop_s:g} and no "
-            f"augmentation changes them; write a shorter data.crop_s, or add one to views.spectrogram"
-        )
+    if (fault := recipe.data.alike(recipe.frontend, facts.longest_s)) is not None:
+        yield fault
 
 
 def _sizes(method: MethodBase, items: int, path: str) -> Iterator[str]:

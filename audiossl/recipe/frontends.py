@@ -49,6 +49,11 @@ class LogMelConfig(Config):
     min_s: NonNegative = 0.0
     """Shorter clips are repeated to this many seconds."""
 
+    @property
+    def bands(self) -> int:
+        """F of what encoders are given."""
+        return self.n_mels
+
     @model_validator(mode="after")
     def _consistent(self) -> LogMelConfig:
         if self.window_length > self.n_fft:
@@ -93,6 +98,7 @@ class WaveformConfig(Config):
     hop: ClassVar[int] = 1
     window_length: ClassVar[int] = 0
     n_mels: ClassVar[int] = 1
+    bands: ClassVar[int] = 1
     log: ClassVar[Literal["ln"]] = "ln"
     """Not used: the views that ask for it are refused on a waveform."""
 

@@ -22,3 +22,8 @@ class PixelsConfig(Config):
     side: Annotated[int, Field(ge=8, le=4096)] = 32
     """Pixels."""
     interpolation: Interpolation = "bilinear"
+
+    @property
+    def bands(self) -> int:
+        """Rows of what encoders are given."""
+        return self.side

@@ -117,6 +117,11 @@ class ImageViewsConfig(Config):
         ]
     )
 
+    @property
+    def chain(self) -> list[ImageView]:
+        """All views in the order in which a picture meets them."""
+        return self.image
+
     @field_validator("image")
     @classmethod
     def _one_normalise(cls, chain: list[ImageView]) -> list[ImageView]:

@@ -12,15 +12,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from audiossl import files
 from audiossl.errors import RecipeError, UsageError
 from audiossl.recipe.fit import misfits
 from audiossl.recipe.problems import did_you_mean, problems
-from audiossl.recipe.schema import Recipe
+from audiossl.recipe.schema import RECIPES, AnyRecipe, Recipe
 from audiossl.recipe.yaml import dump_yaml, parse_yaml, read_yaml
 
 SUFFIX = ".yaml"
@@ -83,14 +83,15 @@ def load_recipe(source: str | Path | Recipe, overrides: Sequence[str] = ()) -> R
     told: dict[Path, _Layer] = {}
     if not isinstance(source, Recipe):
         _collect(find_recipe(source), (), told)
-    first = source if isinstance(source, Recipe) else Recipe()
-    layer, layers = _Layer(value=first.model_dump(mode="json")), [*told.values(), _flags(overrides)]
+    layers = [*told.values(), _flags(overrides)]
+    kind = type(source) if isinstance(source, Recipe) else _kind(layers)
+    layer = _Layer(value=(source if isinstance(source, Recipe) else kind()).model_dump(mode="json"))
     for child in layers:
         layer = layer.under(child)
     try:
-        recipe = Recipe.model_validate(layer.value)
+        recipe = kind.model_validate(layer.value)
     except ValidationError as error:
-        for problem in problems(Recipe, error):
+        for problem in problems(kind, error):
             layer.fault(*problem)
     else:
         for problem in misfits(recipe):
@@ -100,6 +101,23 @@ def load_recipe(source: str | Path | Recipe, overrides: Sequence[str] = ()) -> R
         ranked = sorted(layer.faults, key=lambda fault: (rank.get(fault[0].source, len(layers)), fault[0].line))
         raise RecipeError([f"{place}: {what}" for place, what in ranked])
     return recipe
+
+
+def read_recipe(value: Any) -> Recipe:
+    """The recipe that was dumped as `value` (raises `ValidationError`)."""
+    return TypeAdapter[Recipe](AnyRecipe).validate_python(value)
+
+
+def _kind(layers: Sequence[_Layer]) -> type[Recipe]:
+    """The recipe's class by the `modality` that the last of `layers` says (raises `RecipeError` where it is none)."""
+    told = [layer.value["modality"] for layer in layers if "modality" in layer.value]
+    if not told:
+        return Recipe
+    if not isinstance(told[-1], str) or told[-1] not in RECIPES:
+        source = next(layer for layer in reversed(layers) if "modality" in layer.value)
+        what = f"modality: must be {' or '.join(RECIPES)}, not {json.dumps(told[-1])}"
+        raise RecipeError(f"{source.places['modality']}: {what}{did_you_mean(told[-1], RECIPES)}")
+    return RECIPES[told[-1]]
 
 
 def find_recipe(source: str | Path) -> Path:
@@ -114,8 +132,7 @@ def find_recipe(source: str | Path) -> Path:
 def list_recipes() -> list[ShippedRecipe]:
     """The shipped recipes, sorted by name."""
     folder = files.shipped("recipes")
-    modalities = get_args(Recipe.model_fields["modality"].annotation)
-    paths = sorted(path for modality in modalities for path in (folder / modality).rglob(f"*{SUFFIX}"))
+    paths = sorted(path for modality in RECIPES for path in (folder / modality).rglob(f"*{SUFFIX}"))
     return [
         ShippedRecipe(
             path.relative_to(folder).with_suffix("").as_posix(), str(read_yaml(path).value.get("description", "")), path
@@ -147,10 +164,15 @@ def differences(here: Recipe, there: Recipe) -> list[str]:
 
 def recipe_schema() -> dict[str, Any]:
     """The JSON schema of a recipe file, for editors: `# yaml-language-server: $schema=recipe.schema.json`."""
-    schema = Recipe.model_json_schema()
+    schema = TypeAdapter(AnyRecipe).json_schema()
     parents = {"type": "string", "description": "A recipe to start from: a path beside this file or a shipped name."}
-    schema["properties"]["extends"] = {"anyOf": [parents, {"type": "array", "items": parents}]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    for kind in RECIPES.values():
+        schema["$defs"][kind.__name__]["properties"]["extends"] = {
+            "anyOf": [parents, {"type": "array", "items": parents}]
+        }
+    # A file that leaves `modality` to what it extends may be a recipe of either kind.
+    members = {"anyOf": schema.pop("oneOf")}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, **members}
 
 
 def _collect(path: Path, chain: tuple[Path, ...], layers: dict[Path, _Layer]) -> None:

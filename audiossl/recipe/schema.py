@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from audiossl.recipe.base import Auto, Config, Count, Positive
-from audiossl.recipe.data import DataConfig
+from audiossl.recipe.data import DataConfig, ImageDataConfig
 from audiossl.recipe.encoders import AudioNtt2020Config, EncoderConfig
 from audiossl.recipe.frontends import FrontEndConfig, LogMelConfig
+from audiossl.recipe.image_encoders import ImageEncoderConfig, ImageResNet18Config
+from audiossl.recipe.image_frontend import PixelsConfig
+from audiossl.recipe.image_views import ImageViewsConfig
 from audiossl.recipe.methods import MethodConfig, SimClrConfig
 from audiossl.recipe.training import (
     AdamWConfig,
@@ -35,8 +38,12 @@ class EmbeddingConfig(Config):
     """With window_s `auto`, the window in seconds for files longer than `max_window_s`."""
 
 
+class ImageEmbeddingConfig(Config):
+    """A picture is one embedding: there is nothing to choose."""
+
+
 class Recipe(Config):
-    """A pre-training run. Every field has a default, so a recipe states only what differs."""
+    """A pre-training run on sound. Every field has a default, so a recipe states only what differs."""
 
     name: str = "unnamed"
     description: str = ""
@@ -54,4 +61,27 @@ class Recipe(Config):
     embedding: EmbeddingConfig = EmbeddingConfig()
 
 
-__all__ = ["Count", "EmbeddingConfig", "Recipe"]
+class ImageRecipe(Recipe):
+    """A pre-training run on pictures: the same method, optimiser, schedule, training and monitors."""
+
+    modality: Literal["image"] = "image"  # type: ignore[assignment]
+    data: ImageDataConfig = ImageDataConfig()  # type: ignore[assignment]
+    frontend: PixelsConfig = PixelsConfig()  # type: ignore[assignment]
+    views: ImageViewsConfig = ImageViewsConfig()  # type: ignore[assignment]
+    encoder: ImageEncoderConfig = ImageResNet18Config()  # type: ignore[assignment]
+    embedding: ImageEmbeddingConfig = ImageEmbeddingConfig()  # type: ignore[assignment]
+
+
+RECIPES: dict[str, type[Recipe]] = {"audio": Recipe, "image": ImageRecipe}
+"""The recipe of every modality."""
+
+
+def _kind(value: Any) -> str:
+    return str(value.get("modality", "audio") if isinstance(value, dict) else value.modality)
+
+
+AnyRecipe = Annotated[Annotated[Recipe, Tag("audio")] | Annotated[ImageRecipe, Tag("image")], Discriminator(_kind)]
+"""A recipe of whichever kind its `modality` says."""
+
+
+__all__ = ["RECIPES", "AnyRecipe", "Count", "EmbeddingConfig", "ImageEmbeddingConfig", "ImageRecipe", "Recipe"]

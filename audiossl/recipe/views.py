@@ -33,6 +33,11 @@ class ViewsConfig(Config):
         ]
     )
 
+    @property
+    def chain(self) -> list[WaveformView | SpectrogramView]:
+        """All views in the order in which a crop meets them."""
+        return [*self.waveform, *self.spectrogram]
+
     @field_validator("spectrogram")
     @classmethod
     def _one_normalise(cls, chain: list[SpectrogramView]) -> list[SpectrogramView]:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import nn
 
-from audiossl.audio.frontend import FrontEnd
 from audiossl.bundle.bundle import Statistics
 from audiossl.data.batches import Plan, centre_crops, middle_crops
 from audiossl.data.decoded import DecodedStore, FileSource
@@ -18,7 +17,7 @@ from audiossl.data.items import Items
 from audiossl.data.manifest import load_items
 from audiossl.data.splits import group_numbers
 from audiossl.devices import choose_device, cores, multiplies_bf16
-from audiossl.errors import AudioError, RecipeError
+from audiossl.errors import MediaError, RecipeError
 from audiossl.methods.build import build_method, view_plan
 from audiossl.modality import modality_of
 from audiossl.progress import Progress
@@ -41,7 +40,7 @@ class Prepared:
     recipe: Recipe
     resolved: list[Resolved]
     items: Items
-    frontend: FrontEnd
+    frontend: nn.Module
     source: DecodedStore | FileSource
     plan: Plan
     steps: int
@@ -62,7 +61,7 @@ def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]
     """
     paired_texts(recipe, items)
     device = choose_device(recipe.training.accelerator)
-    durations_s = _durations_s(items, modality_of(recipe).probe)
+    durations_s = _durations_s(items, modality_of(recipe).duration_s)
     plan = view_plan(recipe.method)
     alike = plan.views > 1 and not (plan.short or plan.waveforms or plan.text)
     check_demands(recipe, DataFacts(len(items), max(durations_s, default=math.inf), alike))
@@ -71,7 +70,7 @@ def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]
         recipe,
         Facts(
             items=len(items),
-            decoded_bytes=round(2 * recipe.frontend.sample_rate * seconds),
+            decoded_bytes=modality_of(recipe).decoded_bytes(recipe, len(items), seconds),
             cores=cores(),
             device=device.type,
             bf16=multiplies_bf16(device),
@@ -117,8 +116,8 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     recipe, resolved = resolve_recipe(recipe, items)
     texts = paired_texts(recipe, items)
     modality = modality_of(recipe)
-    frontend = modality.build_frontend(recipe.frontend)
-    source = open_clips(clip_reader(items, recipe, modality, frontend), recipe, progress)
+    frontend = modality.build_frontend(recipe)
+    source = open_clips(clip_reader(items, recipe, frontend), recipe, progress)
     plan = make_plan(recipe, source, frontend, views=view_plan(recipe.method).crops)
     return Prepared(recipe, resolved, items, frontend, source, plan, total_steps(recipe, len(plan.indices)), texts)
 
@@ -128,9 +127,7 @@ def make_learner(prepared: Prepared, statistics: Statistics, first_step: int = 0
     recipe, modality = prepared.recipe, modality_of(prepared.recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(recipe.seed, "weights"))
-        encoder = modality.build_encoder(recipe.encoder, recipe.frontend.n_mels)
-        partner = getattr(recipe.method, "partner", None)
-        second = None if partner is None else modality.build_encoder(partner, recipe.frontend.n_mels)
+        encoder, second = modality.build_encoder(recipe), modality.build_partner(recipe)
         method = build_method(recipe.method, encoder, encoder.embedding_dim, len(prepared.items), second)
     views = modality.build_views(recipe, statistics)
     method.to(memory_format=torch.channels_last)
@@ -176,14 +173,14 @@ def probe_targets(items: Items, indices: list[int]) -> tuple[torch.Tensor | None
     return labels, torch.from_numpy(group_numbers(chosen))
 
 
-def _durations_s(items: Items, probe: Callable[[Path], Any]) -> list[float]:
+def _durations_s(items: Items, duration_s: Callable[[Path], float]) -> list[float]:
     """Seconds of the readable clips of a sample."""
     rows = list(zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True))
     durations = []
     for path, start_s, end_s in rows[:: max(1, len(rows) // PROBED_HEADERS)]:
         try:
-            whole_s = float(probe(path).duration_s)
-        except AudioError:
+            whole_s = duration_s(path)
+        except MediaError:
             continue
         durations.append(min(whole_s, end_s or whole_s) - (start_s or 0.0))
     return durations

@@ -21,7 +21,7 @@ from typing import Any
 from audiossl.data.decoded import Failure
 from audiossl.errors import UsageError
 from audiossl.files import write_json, write_text
-from audiossl.recipe.load import differences, dump_recipe
+from audiossl.recipe.load import differences, dump_recipe, read_recipe
 from audiossl.recipe.schema import Recipe
 from audiossl.version import __version__
 
@@ -82,7 +82,7 @@ class RunFolder:
         write_json(note, {"audiossl": __version__, "recipe": recipe.model_dump(mode="json"), "data": fingerprint})
 
     def _same_or_refuse(self, earlier: dict[str, Any], recipe: Recipe, fingerprint: str) -> None:
-        before = Recipe.model_validate(earlier["recipe"])
+        before = read_recipe(earlier["recipe"])
         changed = [line for line in differences(recipe, before) if not _free(line)]
         if changed:
             listed = "\n  ".join(changed)

@@ -146,8 +146,7 @@ def measured(published: Published, source: str, data: Path | None) -> Published:
     items = load_items(source, data)
     # Every sound is read once: nothing to keep decoded.
     recipe = published.recipe.model_copy(update={"data": published.recipe.data.model_copy(update={"cache": "off"})})
-    modality = modality_of(recipe)
-    frontend = modality.build_frontend(recipe.frontend)
-    clips = open_clips(clip_reader(items, recipe, modality, frontend), recipe, progress())
+    frontend = modality_of(recipe).build_frontend(recipe)
+    clips = open_clips(clip_reader(items, recipe, frontend), recipe, progress())
     statistics = measure_statistics(clips, usable(clips), recipe, frontend)
     return published.measured(statistics.mean, statistics.std, statistics.items)

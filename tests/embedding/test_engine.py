@@ -46,7 +46,7 @@ def test_the_engine_gives_what_the_bundle_gives(bundle, sounds):
     for index, result in embedded(bundle, jobs, workers=2).items():
         wanted = bundle.embed(chirp(LENGTHS[index], 200 + 50 * index), RATE)
         assert np.allclose(result.clip, wanted, atol=1e-6)
-        assert result.duration_s == LENGTHS[index] and result.sample_rate == RATE
+        assert result.met["duration_s"] == LENGTHS[index] and result.met["sample_rate"] == RATE
 
 
 @pytest.mark.parametrize("encoder", [None, VggLikeConfig(), ResNet18Config()])
@@ -84,7 +84,7 @@ def test_a_part_of_a_file_is_embedded_as_if_it_were_a_file_and_its_times_are_the
     items = Items.from_rows([Item("p", "a.wav", 0.5, 2.0), Item("tail", "a.wav", 2.5, None)], folder)
     part, tail = embedded(bundle, jobs_of(items), workers=1, window_s=0.5).values()
     assert part.start_s.tolist() == [0.5, 1.0, 1.5] and part.end_s.tolist() == [1.0, 1.5, 2.0]
-    assert tail.start_s.tolist() == [2.5] and tail.duration_s == 0.5
+    assert tail.start_s.tolist() == [2.5] and tail.met["duration_s"] == 0.5
     wanted = bundle.embed(chirp(3.0)[RATE : RATE + RATE // 2], RATE)
     assert np.allclose(part.embeddings[1], wanted, atol=1e-6)
 
@@ -92,7 +92,7 @@ def test_a_part_of_a_file_is_embedded_as_if_it_were_a_file_and_its_times_are_the
 def test_a_part_longer_than_a_block_equals_the_same_sound_as_a_file(bundle, sounds, monkeypatch):
     jobs = jobs_of(load_items(str(sounds(2.5))))
     whole = embedded(bundle, jobs, window_s=0.5, hop_s=0.3)[0]
-    monkeypatch.setattr("audiossl.embedding.reading.BLOCK_S", 0.7)
+    monkeypatch.setattr("audiossl.audio.reading.BLOCK_S", 0.7)
     in_blocks = embedded(bundle, jobs, window_s=0.5, hop_s=0.3)[0]
     as_part = embedded(bundle, [Job(0, jobs[0].path, 0.0, 2.5)], window_s=0.5, hop_s=0.3)[0]
     for other in (in_blocks, as_part):

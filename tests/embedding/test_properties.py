@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,14 @@ import soundfile as sf
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from audiossl.audio import reading
 from audiossl.audio.decode import decode
-from audiossl.bundle.windows import count_windows, samples_in
-from audiossl.embedding import reading
+from audiossl.audio.reading import SoundReader
+from audiossl.audio.windows import count_windows, samples_in
 from audiossl.embedding.engine import Engine
 from audiossl.embedding.jobs import Embedded, Failed, Job
 from audiossl.embedding.options import EmbedOptions
-from audiossl.embedding.reading import Reader, SoundFacts
 from audiossl.errors import AudioError
-from audiossl.modality import AUDIO
 from audiossl.recipe.schema import EmbeddingConfig
 from tests.faults.broken import tiny_bundle
 
@@ -84,15 +84,15 @@ def cases(draw: st.DrawFn) -> tuple[str, int, int, int, float | None, float | No
 def test_every_window_is_a_slice_of_the_whole_sound(folder, case, window_s, hop_s, block_s):
     suffix, frames, file_rate, rate, start_s, end_s = case
     path = sound(folder, suffix, frames, file_rate)
-    reader = Reader(AUDIO, rate, EmbeddingConfig(window_s=window_s, hop_s=hop_s), "error")
-    facts = SoundFacts()
+    reader = SoundReader(rate, EmbeddingConfig(window_s=window_s, hop_s=hop_s))
+    met: dict[str, Any] = {}
     whole = part_of(decode(path, rate).samples, rate, start_s, end_s)
     with blocks_of(block_s), nullcontext() if len(whole) else pytest.raises(AudioError):
-        windows = list(reader.windows(Job(0, path, start_s, end_s), facts))
+        windows = list(reader.windows(path, start_s, end_s, met))
     if not len(whole):
         return
     length = samples_in(window_s, rate)
-    assert facts.samples == len(whole) and not facts.short
+    assert met["duration_s"] == len(whole) / rate and not met["short"]
     assert len(windows) == count_windows(len(whole), window_s, hop_s, rate)
     assert [window.start_s for window in windows] == [i * hop_s for i in range(len(windows))]
     for window in windows:
@@ -128,7 +128,7 @@ def test_a_long_file_in_blocks_gives_the_embeddings_of_the_same_file_read_whole(
     assert np.array_equal(in_blocks.start_s, whole.start_s) and np.array_equal(in_blocks.end_s, whole.end_s)
     np.testing.assert_allclose(in_blocks.embeddings, whole.embeddings, **TO_1E_5)
     by_hand = part_of(decode(job.path, tiny.sample_rate).samples, tiny.sample_rate, start_s, end_s)
-    assert in_blocks.duration_s == len(by_hand) / tiny.sample_rate
+    assert in_blocks.met["duration_s"] == len(by_hand) / tiny.sample_rate
     for at_s, row in zip(whole.start_s - (start_s or 0.0), whole.embeddings, strict=True):
         first = samples_in(at_s, tiny.sample_rate)
         length = len(by_hand) if window_s == "auto" else samples_in(window_s, tiny.sample_rate)

@@ -73,7 +73,7 @@ def test_f3_a_data_size_beyond_the_file_reads_what_is_there(tiny_model, tmp_path
 
 
 def test_f4_a_part_of_a_cut_mp3_longer_than_a_block_gives_what_is_there(tiny_model, tmp_path, monkeypatch):
-    monkeypatch.setattr("audiossl.embedding.reading.BLOCK_S", 2.0)
+    monkeypatch.setattr("audiossl.audio.reading.BLOCK_S", 2.0)
     sf.write(tmp_path / "a.mp3", noise(10), RATE)
     halved(tmp_path / "a.mp3")
     (tmp_path / "t.csv").write_text("path,start_s,end_s\na.mp3,1,10\na.mp3,8,9\n")

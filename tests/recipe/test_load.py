@@ -324,8 +324,9 @@ def test_shipped_recipes_are_found_listed_and_suggested(monkeypatch, tmp_path):
 
 def test_the_schema_describes_every_field_and_allows_extends():
     schema = recipe_schema()
-    assert schema["additionalProperties"] is False
-    assert "extends" in schema["properties"]
+    for kind in ("Recipe", "ImageRecipe"):
+        assert schema["$defs"][kind]["additionalProperties"] is False
+        assert "extends" in schema["$defs"][kind]["properties"]
     assert "$id" not in json.dumps(schema)
     batch = schema["$defs"]["DataConfig"]["properties"]["crop_s"]
     assert batch["description"].startswith("Length of a training crop")

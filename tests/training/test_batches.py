@@ -9,7 +9,7 @@ import torch
 from audiossl.data.batches import CropBatches, Plan, centre_crops, for_rank, make_loader
 from audiossl.data.decoded import DecodedStore, FileSource
 from audiossl.data.texts import text_rows
-from audiossl.errors import AudioError, RecipeError
+from audiossl.errors import AudioError, MediaError, RecipeError
 
 LENGTH, CROP, HOP = 200, 50, 10
 
@@ -161,5 +161,5 @@ def test_the_store_keeps_every_clip_to_16_bits_of_its_own_peak(tmp_path):
 def test_a_file_shorter_than_its_header_is_an_error_not_a_short_crop():
     source = FileSource(lambda index: np.zeros(30, np.float32), [100])
     assert len(source.read(0, 0, 30)) == 30
-    with pytest.raises(AudioError, match="promised 50"):
+    with pytest.raises(MediaError, match="promised 50"):
         source.read(0, 0, 50)

@@ -224,7 +224,7 @@ def test_files_that_open_but_do_not_decode_are_said_in_words(sounds, tmp_path, m
         raise AudioError(self.paths[index], "lost sync")
 
     monkeypatch.setattr(ClipReader, "__call__", broken)
-    with pytest.raises(DataError, match="none of the clips can be decoded"):
+    with pytest.raises(DataError, match="none of the files can be decoded"):
         pretrain(tiny_recipe(sounds, data={"cache": "off", "workers": 0}), tmp_path / "run")
 
 

@@ -25,11 +25,11 @@ from audiossl.data.items import Items
 from audiossl.devices import choose_device, cores, one_thread_per_worker
 from audiossl.embedding.frames import rows_at_once
 from audiossl.encoders.base import Encoder
-from audiossl.errors import AudioError, DataError
+from audiossl.errors import DataError, MediaError
 from audiossl.evaluation.protocol.parts import PatchFeatures
 from audiossl.modality import modality_of
 from audiossl.progress import Progress
-from audiossl.training.clips import ClipReader, crop_samples
+from audiossl.training.clips import clip_reader
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -84,7 +84,8 @@ def grid_of(bundle: Bundle, config: PatchFeatures) -> Grid:
     front = bundle.recipe.frontend
     frame_s = front.hop / front.sample_rate
     if config.window_s == "crop":
-        length = bundle.frontend.frames_for(crop_samples(bundle.recipe, bundle.frontend), centre=False)
+        clips = modality_of(bundle.recipe).clips(bundle.recipe, bundle.frontend, None)
+        length = bundle.frontend.frames_for(clips.crop_samples, centre=False)
     else:
         length = max(1, round(config.window_s / frame_s))
     every = round(config.hop_s / config.learning_hop_s)
@@ -129,9 +130,7 @@ def _embedded(bundle: Bundle, x_FT: Tensor, grid: Grid) -> Array:
 
 def _each(bundle: Bundle, items: Items, grid: Grid, make: Callable[[Tensor], Any], progress: Progress) -> list[Any]:
     """`make` of the normalised spectrogram (F, T) of every item, one item per core at a time."""
-    spans = list(zip(items.column("start_s"), items.column("end_s"), strict=True))
-    shortest = bundle.frontend.samples_for(grid.length)
-    reader = ClipReader(modality_of(bundle.recipe), bundle.frontend, items.paths(), spans, shortest)
+    reader = clip_reader(items, bundle.recipe, bundle.frontend, grid.length)
 
     def one(index: int) -> Any:
         x_BS = torch.from_numpy(reader(index)).to(bundle.device)[None]
@@ -145,7 +144,7 @@ def _each(bundle: Bundle, items: Items, grid: Grid, make: Callable[[Tensor], Any
             for result in pool.map(one, range(len(items))):
                 found.append(result)
                 progress.advance()
-    except AudioError as error:
+    except MediaError as error:
         raise DataError(f"{error}; mend or remove the file, or leave it out with --skip-failed") from error
     finally:
         pool.shutdown(cancel_futures=True)

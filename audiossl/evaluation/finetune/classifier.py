@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from audiossl import rng
-from audiossl.audio.frontend import FrontEnd
 from audiossl.bundle.bundle import Statistics
 from audiossl.data.batches import Batch
 from audiossl.devices import multiplies_bf16
@@ -45,7 +44,7 @@ class Classifier(LightningModule):
     def __init__(
         self,
         encoder: Encoder,
-        frontend: FrontEnd,
+        frontend: nn.Module,
         statistics: Statistics,
         recipe: Recipe,
         truth_NK: Tensor,

@@ -61,4 +61,4 @@ def _start(protocol: Protocol, sounds: Sounds) -> dict[str, Any]:
     if protocol.head.encoder == "pretrained":
         return {"bundle": bundle.sha256}
     sections = recipe.model_dump(mode="json", include={"modality", "encoder", "frontend"})
-    return {**sections, "crop_s": recipe.data.crop_s, "statistics": vars(bundle.statistics)}
+    return {**sections, "crop_s": getattr(recipe.data, "crop_s", None), "statistics": vars(bundle.statistics)}

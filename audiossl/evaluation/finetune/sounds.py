@@ -11,7 +11,6 @@ from audiossl.bundle.bundle import Bundle
 from audiossl.data.decoded import ClipSource
 from audiossl.data.items import Items
 from audiossl.errors import DataError
-from audiossl.modality import modality_of
 from audiossl.progress import Progress
 from audiossl.recipe.auto import CACHE_BYTES
 from audiossl.training.clips import clip_reader, open_clips
@@ -42,7 +41,7 @@ class Sounds:
             DataError: a file cannot be read.
         """
         recipe = self.bundle.recipe
-        reader = clip_reader(self.items, recipe, modality_of(recipe), self.bundle.frontend)
+        reader = clip_reader(self.items, recipe, self.bundle.frontend)
         fits = 2 * sum(map(reader.length, range(len(self.items)))) <= CACHE_BYTES
         data = recipe.data.model_copy(update={"cache": "on" if fits else "off"})
         source = open_clips(reader, recipe.model_copy(update={"data": data}), self.progress)

@@ -31,11 +31,11 @@ from audiossl.evaluation.outcome import Floats, Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol import end_to_end as parts
 from audiossl.evaluation.task import Round, Task
+from audiossl.modality import modality_of
 from audiossl.progress import Progress
 from audiossl.recipe.schema import Recipe
 from audiossl.recipe.training import AdamWConfig, CosineConfig
 from audiossl.training.callbacks import OnSignal
-from audiossl.training.clips import crop_samples
 
 WINDOWS_AT_ONCE = 64
 
@@ -111,11 +111,13 @@ def fit(classifier: Classifier, source: ClipSource, one: Round, callbacks: tuple
     A signal ends it at the next step, and is raised again once the trainer has tidied up.
     """
     recipe, device = classifier.recipe, choose_device("auto")
+    clips = modality_of(recipe).clips(recipe, classifier.frontend, None)
     plan = Plan(
         indices=np.sort(one.train),
         batch_size=recipe.training.batch_size,
-        crop_samples=crop_samples(recipe, classifier.frontend),
-        hop=recipe.frontend.hop,
+        crop_samples=clips.crop_samples,
+        hop=clips.hop,
+        dtype=clips.dtype,
         views=1,
         seed=recipe.seed,
     )
@@ -151,7 +153,8 @@ def class_scores(classifier: Classifier, source: ClipSource, clips: Ints, apart:
         clips: positions (n,) in the items.
         apart: the most that two windows start apart, as a share of a window.
     """
-    hop, window = classifier.recipe.frontend.hop, crop_samples(classifier.recipe, classifier.frontend)
+    cut = modality_of(classifier.recipe).clips(classifier.recipe, classifier.frontend, None)
+    hop, window = cut.hop, cut.crop_samples
     starts = [window_starts(source.length(clip), window, round(apart * window), hop) for clip in clips.tolist()]
     row_W = np.repeat(np.arange(len(clips)), list(map(len, starts)))
     start_W = np.concatenate(starts)

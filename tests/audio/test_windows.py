@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiossl.bundle.windows import Windower, count_windows, cut, samples_in
+from audiossl.audio.windows import Windower, count_windows, cut, samples_in
 from audiossl.errors import UsageError
 from audiossl.recipe.schema import EmbeddingConfig
 

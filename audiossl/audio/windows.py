@@ -11,24 +11,18 @@ Windows are cut from a stream of blocks in bounded memory; the cut does not depe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from audiossl.audio.decode import resample
 from audiossl.errors import UsageError
+from audiossl.media import Window
 from audiossl.recipe.schema import EmbeddingConfig
 
 Samples = npt.NDArray[np.float32]
 
-
-@dataclass(frozen=True)
-class Window:
-    """One window: where it is in its sound, in seconds, and its samples (S,)."""
-
-    start_s: float
-    end_s: float
-    samples: Samples
+MAX_CHANNELS = 64
 
 
 def samples_in(seconds: float, sample_rate: int) -> int:
@@ -102,3 +96,27 @@ def cut(samples: Samples, sample_rate: int, config: EmbeddingConfig) -> list[Win
     """All windows of a whole sound (S,), S >= 1: at least one."""
     windower = Windower(config, sample_rate)
     return windower.push(samples) + windower.finish()
+
+
+def mono(samples: npt.ArrayLike | Tensor, sample_rate: int | None, rate: int) -> Samples:
+    """(S,) float32 at `rate` of (S,) or (channels, S) at `sample_rate`.
+
+    Raises:
+        UsageError: no samples, more than two dimensions, not finite, or a rate that no sound has.
+    """
+    values = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
+    if np.issubdtype(values.dtype, np.signedinteger):
+        values = values / -float(np.iinfo(values.dtype).min)
+    if values.ndim not in (1, 2) or not np.issubdtype(values.dtype, np.floating):
+        raise UsageError(f"samples are {values.dtype} of shape {values.shape}; give floats (S,) or (channels, S)")
+    if values.ndim == 2 and not 1 <= values.shape[0] <= MAX_CHANNELS:
+        raise UsageError(f"samples of shape {values.shape} have {values.shape[0]} channels; give (channels, S)")
+    one: Samples = np.asarray(values if values.ndim == 1 else values.mean(axis=0), np.float32)
+    if not one.size:
+        raise UsageError("the sound has no samples; give at least one")
+    if not np.isfinite(one).all():
+        raise UsageError(f"sample {int(np.argmin(np.isfinite(one)))} is not finite; replace it first")
+    if sample_rate is None or not 1000 <= sample_rate <= 768_000:
+        told = "is missing" if sample_rate is None else f"of {sample_rate} Hz is outside 1,000 to 768,000 Hz"
+        raise UsageError(f"a sample rate {told}; give the sound's own")
+    return resample(one, int(sample_rate), rate)

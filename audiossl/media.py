@@ -1,0 +1,75 @@
+"""What both wings give of a file: examples to train on, and windows to embed. The rooms above know no more of a file.
+
+Shapes: S stored values of an example, whatever they are: samples of a sound, bytes of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+
+class Clips(Protocol):
+    """Examples as training stores and crops them."""
+
+    crop_samples: int
+    """Values of one training crop, its context included."""
+    measured: int
+    """Of a longer example one stretch of so many values is looked at for the statistics."""
+    key: str
+    """Changes when what is stored for the same file does."""
+
+    @property
+    def dtype(self) -> str:
+        """Of the stored values, a NumPy name: `float32`, or `uint8` for what is kept as it is."""
+
+    @property
+    def hop(self) -> int:
+        """Crops start at multiples of it."""
+
+    def read(self, path: Path, start_s: float | None, end_s: float | None) -> NDArray[Any]:
+        """The prepared example (S,), S >= `crop_samples`; raises `MediaError`."""
+
+    def length(self, path: Path, start_s: float | None, end_s: float | None) -> int:
+        """S of `read`, from the file's header; 0 when it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What becomes one embedding: where it is in its file, in seconds, and what a front end's `prepare` takes.
+
+    A picture is one window from NaN to NaN.
+    """
+
+    start_s: float
+    end_s: float
+    samples: NDArray[Any]
+
+
+class Reader(Protocol):
+    """Reads files into windows, in memory that does not grow with the file."""
+
+    rate: int | None
+    """Samples per second of what windows hold; None for what has no length in time."""
+    batches: tuple[int, int]
+    """Prepared values that an encoder takes at once by default: on a CPU, and elsewhere."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """What is met while a file is read, and Arrow's name of its type: columns of the table of files."""
+
+    def parameters(self) -> dict[str, Any]:
+        """What decides a number beside the model."""
+
+    def windows(
+        self, path: str | Path, start_s: float | None, end_s: float | None, met: dict[str, Any]
+    ) -> Iterator[Window]:
+        """The windows of a file or of a part of it, in order; `met` has all of `columns` after the last.
+
+        Raises:
+            MediaError: it cannot be read.
+        """
