@@ -108,8 +108,8 @@ def table_source(table: Path) -> tuple[Path, Modality, dict[str, Any]]:
     def values(what: str) -> list[str]:
         return list(dict.fromkeys(text for row in rows if (text := row[found[what]].strip())))
 
-    names = [row[found["path"]] for row in rows]
-    root, path = _path(table, found["path"], names)
+    listed = [row[found["path"]] for row in rows]
+    root, path = _path(table, found["path"], listed)
     source: dict[str, Any] = {
         "from": "csv",
         "file": table.resolve().relative_to(root.resolve()).as_posix(),
@@ -131,7 +131,7 @@ def table_source(table: Path) -> tuple[Path, Modality, dict[str, Any]]:
             source[what] = {"column": found[what]}
     if "text" in found:
         source["text"] = {"template": f"{{{found['text']}}}"}
-    return root, modality_of_names([*names, path]) or "audio", source
+    return root, modality_of_names([*listed, path]) or "audio", source
 
 
 def tables_in(folder: Path) -> list[Path]:

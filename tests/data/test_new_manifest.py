@@ -12,13 +12,23 @@ from audiossl.data.new_manifest import write_manifest
 from audiossl.errors import DataError, UsageError
 from tests.data.made import table
 from tests.data.remote_sets import sound
+from tests.image.made import save, scene
 
 
 def put(folder, *names, frames=400):
     for i, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(sound(i, frames))
+        if name.endswith(".png"):
+            save(folder / name, scene(20 + i, 30))
+        else:
+            (folder / name).write_bytes(sound(i, frames))
     return folder
+
+
+@pytest.fixture(params=["wav", "png"])
+def suffix(request):
+    """Of each wing's files."""
+    return request.param
 
 
 def made(source, tmp_path, **options):
@@ -31,19 +41,27 @@ def made(source, tmp_path, **options):
     return load_manifest(out), listing.items
 
 
-def test_labels_are_the_folders(tmp_path):
-    sounds = put(tmp_path / "My Birds", "wren/a.wav", "wren/b.wav", "owl/a.wav")
-    manifest, items = made(sounds, tmp_path)
+def test_labels_are_the_folders(tmp_path, suffix):
+    folder = put(tmp_path / "My Birds", f"wren/a.{suffix}", f"wren/b.{suffix}", f"owl/a.{suffix}")
+    manifest, items = made(folder, tmp_path)
     assert items.label_list() == ["owl", "wren", "wren"]
     assert manifest.name == "my_birds"
     assert manifest.license.dataset == "unknown"
     assert manifest.expect.model_dump(exclude_none=True, exclude_defaults=True) == {"items": 3, "classes": 2}
+    assert manifest.modality == {"wav": "audio", "png": "image"}[suffix]
+
+
+def test_what_all_files_have_in_common_is_measured(tmp_path):
+    pictures, _ = made(put(tmp_path / "pictures", "a/1.png", "b/2.png"), tmp_path)
+    assert pictures.image.model_dump() == {"width": (30, 30), "height": (20, 21), "mode": "RGB", "format": "png"}
+    (tmp_path / "made.yaml").unlink()
+    manifest, _ = made(put(tmp_path / "sounds", "a/1.wav", "b/2.wav"), tmp_path)
     assert (manifest.audio.sample_rate, manifest.audio.channels, manifest.audio.format) == (8000, 1, "wav")
     assert manifest.audio.duration_s == (0.05, 0.05)
 
 
-def test_a_folder_without_folders_has_no_labels(tmp_path):
-    manifest, items = made(put(tmp_path / "sounds", "a.wav", "b.wav"), tmp_path)
+def test_a_folder_without_folders_has_no_labels(tmp_path, suffix):
+    manifest, items = made(put(tmp_path / "files", f"a.{suffix}", f"b.{suffix}"), tmp_path)
     assert not items.has_labels
     assert manifest.tasks == {}
 
@@ -53,14 +71,14 @@ def test_one_folder_for_all_is_no_label(tmp_path):
     assert not items.has_labels
 
 
-def test_parts_at_the_top_are_splits(tmp_path):
-    sounds = put(tmp_path / "s", "Train/wren/a.wav", "Train/owl/x/b.wav", "val/wren/c.wav", "test/owl/d.wav")
-    manifest, items = made(sounds, tmp_path)
+def test_parts_at_the_top_are_splits(tmp_path, suffix):
+    names = ["Train/owl/x/b", "Train/wren/a", "test/owl/d", "val/wren/c"]
+    manifest, items = made(put(tmp_path / "s", *(f"{name}.{suffix}" for name in names)), tmp_path)
     assert sorted(zip(items.column("path"), items.column("split"), items.label_list(), strict=True)) == [
-        ("Train/owl/x/b.wav", "train", "x"),
-        ("Train/wren/a.wav", "train", "wren"),
-        ("test/owl/d.wav", "test", "owl"),
-        ("val/wren/c.wav", "valid", "wren"),
+        (f"Train/owl/x/b.{suffix}", "train", "x"),
+        (f"Train/wren/a.{suffix}", "train", "wren"),
+        (f"test/owl/d.{suffix}", "test", "owl"),
+        (f"val/wren/c.{suffix}", "valid", "wren"),
     ]
     assert manifest.tasks["labels"].protocol.by == "split"
 
@@ -73,16 +91,17 @@ def test_folds_at_the_top_are_folds(tmp_path):
     assert manifest.tasks["labels"].protocol.by == "fold"
 
 
-def test_columns_are_known_by_their_names_and_files_by_their_folder(tmp_path):
-    put(tmp_path / "set", *(f"audio/{i}.wav" for i in range(4)))
+def test_columns_are_known_by_their_names_and_files_by_their_folder(tmp_path, suffix):
+    put(tmp_path / "set", *(f"files/{i}.{suffix}" for i in range(4)))
     rows = [f"{i},{'ab'[i % 2]},fold{i // 2 + 1},s{i // 2}" for i in range(4)]
     source = table(tmp_path / "set", "Fname,Category,fold,Speaker_ID", *rows)
     manifest, items = made(source, tmp_path)
-    assert items.column("path") == [f"audio/{i}.wav" for i in range(4)]
+    assert items.column("path") == [f"files/{i}.{suffix}" for i in range(4)]
+    assert manifest.modality == {"wav": "audio", "png": "image"}[suffix]
     assert items.label_list() == ["a", "b", "a", "b"]
     assert items.column("fold") == [1, 1, 2, 2]
     assert items.groups() == ["s0", "s0", "s1", "s1"]
-    assert manifest.items[0].path == "audio/{Fname}.wav"
+    assert manifest.items[0].path == f"files/{{Fname}}.{suffix}"
     assert manifest.expect.groups == 2
 
 
