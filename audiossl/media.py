@@ -1,4 +1,4 @@
-"""What both wings give of a file: examples to train on, and windows to embed. The rooms above know no more of a file.
+"""What both wings give of a file: what it is, examples to train on, windows to embed. Rooms above know no more of it.
 
 Shapes: S stored values of an example, whatever they are: samples of a sound, bytes of a picture.
 """
@@ -11,6 +11,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+
+
+class Seen(Protocol):
+    """What is told of the readable files of a data set; a dataclass with a field for everything that is counted."""
+
+    def rows(self) -> Iterator[tuple[str, object]]:
+        """What there is to tell and how it is: names, counts of each value, words, or None where nobody looked."""
+
+    def described(self) -> dict[str, Any]:
+        """What all files have in common, as a manifest says it."""
 
 
 class Clips(Protocol):

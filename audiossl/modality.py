@@ -6,14 +6,14 @@ below or above asks whether an example is a sound or a picture. Heavy rooms are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiossl.media import Clips, Reader, Window
+from audiossl.media import Clips, Reader, Seen, Window
 from audiossl.recipe.schema import EmbeddingConfig, Recipe
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ class Modality:
     Attributes:
         name: as recipes and manifests write it.
         noun: what a file of it is called.
+        suffixes: by which files are found; what a file is, is told by its content.
         channels: that its front end gives.
+        look: (file, whether to decode it) -> what there is to tell of it; raises `MediaError`.
+        summarise: (looks by path, whether files were decoded) -> what there is to tell of all.
+        make_set: (folder, how many, seed) -> the table of a made-up set, written there.
         duration_s: seconds of a file, from its header, and 0 for what has no length in time; raises `MediaError`.
         decoded_bytes: (recipe, files, seconds of all together) -> what they take as they are stored for training.
         content: the bytes of an example as it was decoded, (recipe, file, start, end) -> bytes, the same for two files
@@ -46,7 +50,11 @@ class Modality:
 
     name: str
     noun: str
+    suffixes: frozenset[str]
     channels: int
+    look: Callable[[Path, bool], Any]
+    summarise: Callable[[Mapping[str, Any], bool], Seen]
+    make_set: Callable[[Path, int, int], Path]
     duration_s: Callable[[Path], float]
     decoded_bytes: Callable[[Recipe, int, float], int]
     content: Callable[[Recipe, Path, float | None, float | None], bytes]
@@ -69,6 +77,24 @@ class Modality:
 
         partner = getattr(recipe.method, "partner", None)
         return None if partner is None else build_encoder(partner, recipe.frontend.bands, self.channels)
+
+
+def _look_at_sound(path: Path, verify: bool) -> Any:
+    from audiossl.audio.look import look
+
+    return look(path, verify)
+
+
+def _summarise_sounds(looks: Mapping[str, Any], verified: bool) -> Seen:
+    from audiossl.audio.look import summarise
+
+    return summarise(looks, verified)
+
+
+def _make_sounds(folder: Path, n: int, seed: int) -> Path:
+    from audiossl.audio.synth import make_sounds
+
+    return make_sounds(folder, n, seed)
 
 
 def _sound_duration_s(path: Path) -> float:
@@ -128,6 +154,24 @@ def _sound_views(recipe: Recipe, statistics: Any) -> Views:
     return build_views(recipe.views, sample_rate=front.sample_rate, log=front.log, statistics=statistics)
 
 
+def _look_at_picture(path: Path, verify: bool) -> Any:
+    from audiossl.image.look import look
+
+    return look(path, verify)
+
+
+def _summarise_pictures(looks: Mapping[str, Any], verified: bool) -> Seen:
+    from audiossl.image.look import summarise
+
+    return summarise(looks, verified)
+
+
+def _make_pictures(folder: Path, n: int, seed: int) -> Path:
+    from audiossl.image.synth import make_images
+
+    return make_images(folder, n, seed)
+
+
 def _picture_duration_s(path: Path) -> float:
     from audiossl.image.decode import probe
 
@@ -183,7 +227,16 @@ def _picture_views(recipe: Recipe, statistics: Any) -> Views:
 AUDIO = Modality(
     name="audio",
     noun="sound",
+    suffixes=frozenset(
+        {
+            *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+            *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+        }
+    ),
     channels=1,
+    look=_look_at_sound,
+    summarise=_summarise_sounds,
+    make_set=_make_sounds,
     duration_s=_sound_duration_s,
     decoded_bytes=_sound_bytes,
     content=_sound_content,
@@ -197,7 +250,16 @@ AUDIO = Modality(
 IMAGE = Modality(
     name="image",
     noun="picture",
+    suffixes=frozenset(
+        {
+            *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+            *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"),
+        }
+    ),
     channels=3,
+    look=_look_at_picture,
+    summarise=_summarise_pictures,
+    make_set=_make_pictures,
     duration_s=_picture_duration_s,
     decoded_bytes=_picture_bytes,
     content=_picture_content,

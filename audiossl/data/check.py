@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from audiossl.data.items import Items
 from audiossl.data.manifest import Listing
 from audiossl.data.splits import group_numbers, listed, official_splits, target_of
-from audiossl.data.walk import NOUNS, Modality, all_names
-from audiossl.data.wings import WINGS
+from audiossl.data.walk import SUFFIXES, Kind, all_names
 from audiossl.errors import DataError, MediaError
+from audiossl.media import Seen
+from audiossl.modality import MODALITIES
 from audiossl.progress import Progress, Silent
 
 _THREADS = 8
@@ -24,16 +25,6 @@ _AHEAD = 1000
 _HEAD_BYTES = 1 << 16
 
 _Value = TypeVar("_Value", int, str)
-
-
-class Seen(Protocol):
-    """What a wing tells of its readable files; a dataclass with a field for everything that is counted."""
-
-    def rows(self) -> Iterator[tuple[str, object]]:
-        """What there is to tell and how it is: names, counts of each value, words, or None where nobody looked."""
-
-    def described(self) -> dict[str, Any]:
-        """What all files have in common, as a manifest says it."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +106,9 @@ def check(listing: Listing, *, verify: bool = False, progress: Progress | None =
         missing=[str(problem) for problem in listing.problems if problem.kind == "missing"],
         rows=[str(problem) for problem in listing.problems if problem.kind != "missing"],
         unlisted=sorted(set(there.pop(modality)) - set(paths)),
-        others={NOUNS[other]: len(names) for other, names in there.items() if names},
+        others={MODALITIES[other].noun: len(names) for other, names in there.items() if names},
         unreadable=unreadable,
-        seen=WINGS[modality].summarise(looks, verify),
+        seen=MODALITIES[modality].summarise(looks, verify),
         duplicates=_duplicates(items.root, list(looks)),
         left_out=len(listing.left_out),
         classes=dict(sorted(labels.items())),
@@ -134,7 +125,7 @@ def check(listing: Listing, *, verify: bool = False, progress: Progress | None =
 
 
 def _look_at_all(
-    root: Path, paths: list[str], modality: Modality, verify: bool, progress: Progress
+    root: Path, paths: list[str], modality: Kind, verify: bool, progress: Progress
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """What every readable file is, by its path, and the others with what is wrong."""
     looks: dict[str, Any] = {}
@@ -142,7 +133,7 @@ def _look_at_all(
 
     def look(path: str) -> Any:
         try:
-            return WINGS[modality].look(root / path, verify)
+            return MODALITIES[modality].look(root / path, verify)
         except MediaError as error:
             return error
 
@@ -162,12 +153,12 @@ def _look_at_all(
     return looks, unreadable
 
 
-def _there(root: Path) -> dict[Modality, list[str]]:
+def _there(root: Path) -> dict[Kind, list[str]]:
     """Every file below the root that has a known suffix; none where that cannot be looked at."""
     try:
         return all_names(root)
     except DataError:
-        return {modality: [] for modality in WINGS}
+        return {modality: [] for modality in SUFFIXES}
 
 
 def _duplicates(root: Path, paths: list[str]) -> list[list[str]]:

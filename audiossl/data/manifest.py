@@ -22,9 +22,9 @@ from audiossl.data.own import own_manifest, own_table, table_header
 from audiossl.data.source_schema import ClosedSource, RegexSource, Source, SynthSource, TableSource
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
-from audiossl.data.walk import NOUNS, Modality, modality_of_names, modality_there
-from audiossl.data.wings import WINGS
+from audiossl.data.walk import Kind, modality_of_names, modality_there
 from audiossl.errors import DataError, UsageError
+from audiossl.modality import MODALITIES
 from audiossl.places.urls import refuse_url
 from audiossl.recipe.base import Config
 from audiossl.recipe.yaml import Document, read_yaml
@@ -59,7 +59,7 @@ def load_items(
     task: str | None = None,
     *,
     labels_from_folders: bool = False,
-    modality: Modality | None = None,
+    modality: Kind | None = None,
 ) -> Items:
     """The examples of `source`.
 
@@ -91,7 +91,7 @@ def list_items(
     task: str | None = None,
     *,
     labels_from_folders: bool = False,
-    modality: Modality | None = None,
+    modality: Kind | None = None,
 ) -> Listing:
     """As `load_items`, with the rows' faults beside the good rows instead of raised."""
     for place in (source, root):
@@ -180,7 +180,7 @@ def _root(manifest: Manifest, root: Path | None) -> Path:
         name = f"{manifest.name}-{manifest.version}-{synth.seed}-{synth.n}"
         root = files.cache_folder() / name if root is None else root
         if not (root / TABLE).is_file():
-            WINGS[manifest.modality].make_set(root, synth.n, synth.seed)
+            MODALITIES[manifest.modality].make_set(root, synth.n, synth.seed)
     if root is None:
         raise DataError(f"{manifest.name}: say where the files are: give --data PATH, {_wanted(manifest)}")
     if not root.is_dir():
@@ -247,17 +247,17 @@ def _nothing(asked: Asked, absent: list[Item]) -> str:
     return f"{asked.name} lists {len(absent):,} files, and none is there; the first is `{absent[0].path}`"
 
 
-def _agree(manifest: Manifest, wanted: Modality | None) -> None:
+def _agree(manifest: Manifest, wanted: Kind | None) -> None:
     """Refuse data of another modality than is wanted (raises `DataError`)."""
     if wanted not in (None, manifest.modality):
-        there, here = NOUNS[manifest.modality], NOUNS[wanted]
+        there, here = MODALITIES[manifest.modality].noun, MODALITIES[wanted].noun
         raise DataError(
             f"{manifest.name}: holds {there}s, and {here}s are wanted here; give data of {here}s, or use a recipe or a "
             f"model of {there}s"
         )
 
 
-def _own_table(path: Path, root: Path | None, wanted: Modality | None) -> Listing:
+def _own_table(path: Path, root: Path | None, wanted: Kind | None) -> Listing:
     """A table by the names of its columns; what its files are is told by their suffixes, where these are known."""
     asked, folder = apply_task(own_table(path)), root or path.parent
     listing = _listing(asked, folder, [rows(asked.sources[0], folder, asked.manifest.splits, given=path)])
@@ -267,7 +267,7 @@ def _own_table(path: Path, root: Path | None, wanted: Modality | None) -> Listin
     return listing
 
 
-def _own_folder(path: Path, root: Path | None, labelled: bool, wanted: Modality | None) -> Listing:
+def _own_folder(path: Path, root: Path | None, labelled: bool, wanted: Kind | None) -> Listing:
     """A folder of sounds or pictures, or one file; a folder with a `metadata.csv` of `file_name`s is that table."""
     if not path.exists():
         raise DataError(f"{path}: there is no such data set, file or folder; {_nearest_manifest(str(path))}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from audiossl.data.own import table_header
 from audiossl.data.records import read_csv
-from audiossl.data.walk import SUFFIXES, Modality, find_names, modality_of_names, modality_there
+from audiossl.data.walk import SUFFIXES, Kind, find_names, modality_of_names, modality_there
 from audiossl.errors import DataError
 
 SPLIT_WORDS = {
@@ -58,7 +58,7 @@ _FOLD = r"fold[ _-]?(\d+)"
 _LOOKED_AT = 50
 
 
-def folder_source(folder: Path) -> tuple[Modality, dict[str, Any]]:
+def folder_source(folder: Path) -> tuple[Kind, dict[str, Any]]:
     """What a folder holds, and a source for it: parts or folds at the top, labels by the innermost folder, if any.
 
     Raises:
@@ -87,7 +87,7 @@ def _by_top(names: Sequence[tuple[str, ...]], top: str, **field: Any) -> dict[st
     return {"from": "filename_regex", "regex": f"{top}/.+", **field}
 
 
-def table_source(table: Path) -> tuple[Path, Modality, dict[str, Any]]:
+def table_source(table: Path) -> tuple[Path, Kind, dict[str, Any]]:
     """The folder with the files, what they are, and a source for a table, by its columns' names and what they hold.
 
     The files are beside the table, in a folder beside it, or, as in `meta/table.csv` and `audio/`, one folder up.

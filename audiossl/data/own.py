@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiossl.data.manifest_schema import Manifest
-from audiossl.data.walk import Modality
+from audiossl.data.walk import Kind
 from audiossl.errors import DataError
 
 _PATH_COLUMNS = ("path", "file", "filename", "file_name")
@@ -37,7 +37,7 @@ def own_table(path: Path) -> Manifest:
     return own_manifest(path.stem, fields)
 
 
-def own_manifest(name: str, source: dict[str, Any], modality: Modality = "audio") -> Manifest:
+def own_manifest(name: str, source: dict[str, Any], modality: Kind = "audio") -> Manifest:
     """A manifest of one source and no more."""
     described = {"schema": "audiossl/manifest@1", "name": name, "version": "1", "license": {"dataset": "unknown"}}
     return Manifest.model_validate({**described, "modality": modality, "items": [source]})

@@ -22,7 +22,7 @@ from audiossl.data.source_schema import (
     RegexSource,
     SynthSource,
 )
-from audiossl.data.walk import Modality, find_files, find_names
+from audiossl.data.walk import Kind, find_files, find_names
 from audiossl.errors import DataError
 from audiossl.synth import TABLE, Row
 
@@ -47,7 +47,7 @@ class Record(NamedTuple):
     values: dict[str, str]
 
 
-def records(source: Listed, root: Path, modality: Modality, given: Path | None = None) -> Iterator[Record]:
+def records(source: Listed, root: Path, modality: Kind, given: Path | None = None) -> Iterator[Record]:
     """The records of a source (raises `DataError`).
 
     Args:

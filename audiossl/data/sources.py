@@ -16,8 +16,9 @@ from audiossl.data.items import Event, Item
 from audiossl.data.lookups import Lookups, RowFault, column, fill
 from audiossl.data.records import Record, annotation_files, read_csv, records
 from audiossl.data.source_schema import AnnotationSource, Fields, Source, SynthSource, TableSource, Windows
-from audiossl.data.walk import Modality, Presence
-from audiossl.errors import AudioError
+from audiossl.data.walk import Kind, Presence
+from audiossl.errors import MediaError
+from audiossl.modality import MODALITIES
 
 
 class Row(NamedTuple):
@@ -45,7 +46,7 @@ def rows(
     root: Path,
     splits: Collection[str] = (),
     *,
-    modality: Modality = "audio",
+    modality: Kind = "audio",
     beside: Path | None = None,
     given: Path | None = None,
 ) -> Iterator[Row | Problem]:
@@ -62,7 +63,7 @@ def rows(
     Raises:
         DataError: the source as a whole cannot be read.
     """
-    making = _Making(source, root, splits, beside)
+    making = _Making(source, root, splits, beside, modality)
     if isinstance(source, AnnotationSource):
         yield from _examples_of_events(source, making)
     else:
@@ -74,8 +75,10 @@ def rows(
 class _Making:
     """Makes rows of the records of one source."""
 
-    def __init__(self, source: Source, root: Path, splits: Collection[str], beside: Path | None) -> None:
-        self.source, self.root, self.splits = source, root, splits
+    def __init__(
+        self, source: Source, root: Path, splits: Collection[str], beside: Path | None, modality: Kind
+    ) -> None:
+        self.source, self.root, self.splits, self.modality = source, root, splits, modality
         self.lookups = Lookups(source, root, beside)
         self.presence = Presence(root)
 
@@ -130,11 +133,9 @@ class _Making:
         return {**values, "path": first}, self.presence.fault(first, hint=hint)
 
     def _windows(self, where: str, item: Item, windows: Windows) -> Iterator[Row | Problem]:
-        from audiossl.audio.decode import probe
-
         try:
-            duration_s = probe(self.root / item.path).duration_s
-        except AudioError as error:
+            duration_s = MODALITIES[self.modality].duration_s(self.root / item.path)
+        except MediaError as error:
             yield Problem("row", where, f"cannot be cut into windows: {error.cause}")
             return
         for number in range(1 + math.floor((duration_s - windows.length_s) / windows.hop_s + 1e-9)):

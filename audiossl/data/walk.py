@@ -6,26 +6,16 @@ import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, get_args
 
 from audiossl.errors import DataError
+from audiossl.modality import MODALITIES
 
-SOUND_SUFFIXES = {
-    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
-    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
-}
-"""What libsndfile reads. Only for finding files: what a file is, is told by its content."""
+Kind = Literal["audio", "image"]
+"""A modality's name."""
 
-IMAGE_SUFFIXES = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"),
-}
-"""What Pillow reads, likewise."""
-
-Modality = Literal["audio", "image"]
-
-SUFFIXES: dict[Modality, set[str]] = {"audio": SOUND_SUFFIXES, "image": IMAGE_SUFFIXES}
-NOUNS: dict[Modality, str] = {"audio": "sound", "image": "picture"}
+SUFFIXES: dict[Kind, frozenset[str]] = {kind: MODALITIES[kind].suffixes for kind in get_args(Kind)}
+SOUND_SUFFIXES = SUFFIXES["audio"]
 
 
 def find_sounds(path: str | Path) -> list[Path]:
@@ -33,7 +23,7 @@ def find_sounds(path: str | Path) -> list[Path]:
     return find_files(path, "audio")
 
 
-def find_files(path: str | Path, modality: Modality) -> list[Path]:
+def find_files(path: str | Path, modality: Kind) -> list[Path]:
     """Every file of a modality in `path` and below, by its suffix, sorted; `path` itself when it is a file.
 
     Names that begin with a dot are left out (`.git`, and the `._x.wav` that a Mac leaves behind). Links to folders
@@ -46,36 +36,38 @@ def find_files(path: str | Path, modality: Modality) -> list[Path]:
     try:
         if not path.is_dir():
             if not path.exists():
-                raise DataError(f"{path}: does not exist; give a folder, a {NOUNS[modality]} file, a CSV or a manifest")
+                raise DataError(
+                    f"{path}: does not exist; give a folder, a {MODALITIES[modality].noun} file, a CSV or a manifest"
+                )
             return [path]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     return [path / name for name in find_names(path, modality)]
 
 
-def find_names(path: Path, modality: Modality) -> list[str]:
+def find_names(path: Path, modality: Kind) -> list[str]:
     """As `find_files`, for a folder: each file's name relative to it, with `/`."""
     found = _names(path, SUFFIXES[modality])
     if not found:
-        others = [(len(names), NOUNS[other]) for other, names in all_names(path).items() if names]
+        others = [(len(names), MODALITIES[other].noun) for other, names in all_names(path).items() if names]
         but = "".join(f" but {count:,} {noun} file{'s' * (count > 1)}" for count, noun in others)
-        raise DataError(f"{path}: holds no {NOUNS[modality]} file{but}; {_looked_for(modality)}")
+        raise DataError(f"{path}: holds no {MODALITIES[modality].noun} file{but}; {_looked_for(modality)}")
     return found
 
 
-def all_names(path: Path) -> dict[Modality, list[str]]:
+def all_names(path: Path) -> dict[Kind, list[str]]:
     """The names in a folder and below, sorted, by what they are (raises `DataError`)."""
     return {modality: _names(path, suffixes) for modality, suffixes in SUFFIXES.items()}
 
 
-def _names(path: Path, suffixes: set[str]) -> list[str]:
+def _names(path: Path, suffixes: frozenset[str]) -> list[str]:
     try:
         return sorted(_walk(path, "", suffixes, set()), key=lambda name: name.split("/"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def modality_there(path: Path) -> Modality:
+def modality_there(path: Path) -> Kind:
     """What a folder or file holds: of what there is more, and sounds where there is as much of both.
 
     Raises:
@@ -85,14 +77,14 @@ def modality_there(path: Path) -> Modality:
         return _modality(path.name) or "audio"
     found = modality_of_names(name for names in all_names(path).values() for name in names)
     if found is None:
-        kinds = " and ".join(f"no {noun} file" for noun in NOUNS.values())
+        kinds = " and ".join(f"no {modality.noun} file" for modality in MODALITIES.values())
         raise DataError(f"{path}: holds {kinds}; {_looked_for(*SUFFIXES)}")
     return found
 
 
-def modality_of_names(names: Iterable[str]) -> Modality | None:
+def modality_of_names(names: Iterable[str]) -> Kind | None:
     """What most of the names are by their suffixes, as `modality_there`; None where no suffix is known."""
-    counts: dict[Modality, int] = dict.fromkeys(SUFFIXES, 0)
+    counts: dict[Kind, int] = dict.fromkeys(SUFFIXES, 0)
     for name in names:
         modality = _modality(name)
         if modality is not None:
@@ -101,17 +93,17 @@ def modality_of_names(names: Iterable[str]) -> Modality | None:
     return most if counts[most] else None
 
 
-def _modality(name: str) -> Modality | None:
+def _modality(name: str) -> Kind | None:
     suffix = PurePosixPath(name).suffix.lower()
     return next((modality for modality, suffixes in SUFFIXES.items() if suffix in suffixes), None)
 
 
-def _looked_for(*modalities: Modality) -> str:
+def _looked_for(*modalities: Kind) -> str:
     suffixes = [suffix for modality in modalities for suffix in sorted(SUFFIXES[modality])]
     return f"files ending in {' '.join(suffixes)} were looked for"
 
 
-def _walk(root: Path, folder: str, suffixes: set[str], seen: set[tuple[int, int]]) -> Iterator[str]:
+def _walk(root: Path, folder: str, suffixes: frozenset[str], seen: set[tuple[int, int]]) -> Iterator[str]:
     """Relative names; `seen` holds the folders already visited, so a link in a circle ends."""
     here = root / folder
     status = here.stat()

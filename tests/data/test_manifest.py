@@ -13,18 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiossl.data.manifest import list_items, load_items
-from audiossl.data.walk import NOUNS, SUFFIXES, Modality, find_files, find_sounds
+from audiossl.data.walk import SUFFIXES, Kind, find_files, find_sounds
 from audiossl.errors import DataError
+from audiossl.modality import MODALITIES
 from tests.data.made import sounds, table
 
 # ---- folders
 
 
+NOUNS = {name: one.noun for name, one in MODALITIES.items()}
+
 WINGS = pytest.mark.parametrize(("modality", "one", "two"), [("audio", "wav", "FLAC"), ("image", "png", "JPG")])
 
 
 @WINGS
-def test_a_folder_is_every_file_below_it_sorted_without_labels(tmp_path: Path, modality: Modality, one: str, two: str):
+def test_a_folder_is_every_file_below_it_sorted_without_labels(tmp_path: Path, modality: Kind, one: str, two: str):
     here = [f"b/2.{two}", f"a.{one}", f"b/1.{one}"]
     sounds(tmp_path, *here, "notes.txt", f".hidden.{one}", f".git/x.{one}", f"b/._1.{one}")
     listing = list_items(tmp_path)
@@ -36,7 +39,7 @@ def test_a_folder_is_every_file_below_it_sorted_without_labels(tmp_path: Path, m
 
 
 @pytest.mark.parametrize(("modality", "suffix"), [(m, suffix) for m in SUFFIXES for suffix in sorted(SUFFIXES[m])])
-def test_every_suffix_is_found(tmp_path: Path, modality: Modality, suffix: str):
+def test_every_suffix_is_found(tmp_path: Path, modality: Kind, suffix: str):
     sounds(tmp_path, f"a{suffix}", f"b{suffix.upper()}")
     assert len(find_files(tmp_path, modality)) == 2
     assert list_items(tmp_path).manifest.modality == modality
@@ -51,7 +54,7 @@ def test_every_suffix_is_found(tmp_path: Path, modality: Modality, suffix: str):
     ],
 )
 def test_a_mixed_folder_or_table_is_what_most_of_it_is_and_sounds_when_halved(
-    tmp_path: Path, names: list[str], modality: Modality
+    tmp_path: Path, names: list[str], modality: Kind
 ):
     sounds(tmp_path, *names)
     listing = list_items(tmp_path)
@@ -62,15 +65,15 @@ def test_a_mixed_folder_or_table_is_what_most_of_it_is_and_sounds_when_halved(
 
 
 @pytest.mark.parametrize(("wanted", "path"), [("audio", "a.wav"), ("image", "b.png")])
-def test_who_knows_what_is_wanted_decides_and_not_the_files(tmp_path: Path, wanted: Modality, path: str):
+def test_who_knows_what_is_wanted_decides_and_not_the_files(tmp_path: Path, wanted: Kind, path: str):
     sounds(tmp_path, "a.wav", "b.png", "c.gif" if wanted == "audio" else "c.mp3", "d.gif", "e.ogg")
     assert load_items(tmp_path, modality=wanted).column("path")[0] == path
     assert set(load_items(tmp_path, modality=wanted).paths()) == set(find_files(tmp_path, wanted))
 
 
 @WINGS
-def test_data_of_another_kind_than_wanted_is_refused_in_words(tmp_path: Path, modality: Modality, one: str, two: str):
-    other: Modality = "image" if modality == "audio" else "audio"
+def test_data_of_another_kind_than_wanted_is_refused_in_words(tmp_path: Path, modality: Kind, one: str, two: str):
+    other: Kind = "image" if modality == "audio" else "audio"
     sounds(tmp_path, f"x/1.{one}", f"y/2.{two}")
     with pytest.raises(DataError, match=f"holds no {NOUNS[other]} file but 2 {NOUNS[modality]} files; files ending in"):
         load_items(tmp_path, modality=other)
@@ -82,14 +85,14 @@ def test_data_of_another_kind_than_wanted_is_refused_in_words(tmp_path: Path, mo
 
 
 @WINGS
-def test_labels_come_from_folders_only_when_asked(tmp_path: Path, modality: Modality, one: str, two: str):
+def test_labels_come_from_folders_only_when_asked(tmp_path: Path, modality: Kind, one: str, two: str):
     sounds(tmp_path, f"train/dog/1.{one}", f"train/cat/2.{two}")
     assert not load_items(tmp_path).has_labels
     assert load_items(tmp_path, labels_from_folders=True).label_list() == ["cat", "dog"]
 
 
 @WINGS
-def test_a_file_in_no_subfolder_has_no_label_to_take(tmp_path: Path, modality: Modality, one: str, two: str):
+def test_a_file_in_no_subfolder_has_no_label_to_take(tmp_path: Path, modality: Kind, one: str, two: str):
     sounds(tmp_path, f"dog/1.{one}", f"2.{two}")
     with pytest.raises(DataError, match=rf"2\.{two}: is in no subfolder"):
         load_items(tmp_path, labels_from_folders=True)
@@ -105,22 +108,20 @@ def test_a_link_in_a_circle_ends_and_a_link_to_elsewhere_is_followed(tmp_path: P
 
 def test_an_empty_folder_says_which_files_were_looked_for(tmp_path: Path):
     sounds(tmp_path, "notes.txt")
-    with pytest.raises(
-        DataError, match=r"holds no sound file and no picture file; files .*\.flac.*\.wav.*\.png"
-    ):
+    with pytest.raises(DataError, match=r"holds no sound file and no picture file; files .*\.flac.*\.wav.*\.png"):
         load_items(tmp_path)
     with pytest.raises(DataError, match=r"holds no sound file; files ending in .*\.flac.*\.mp3.*\.wav"):
         find_sounds(tmp_path)
 
 
 @WINGS
-def test_one_file_is_one_item(tmp_path: Path, modality: Modality, one: str, two: str):
+def test_one_file_is_one_item(tmp_path: Path, modality: Kind, one: str, two: str):
     listing = list_items(sounds(tmp_path, f"a.{one}") / f"a.{one}")
     assert (listing.items.paths(), listing.manifest.modality) == ([tmp_path / f"a.{one}"], modality)
 
 
 @WINGS
-def test_a_folder_with_a_table_of_file_names_is_that_table(tmp_path: Path, modality: Modality, one: str, two: str):
+def test_a_folder_with_a_table_of_file_names_is_that_table(tmp_path: Path, modality: Kind, one: str, two: str):
     sounds(tmp_path, f"1.{one}", f"2.{two}")
     table(tmp_path, "file_name,label", f"2.{two},dog", name="metadata.csv")
     assert load_items(tmp_path).label_list() == ["dog"]
