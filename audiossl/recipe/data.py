@@ -8,6 +8,7 @@ from pydantic import Field
 
 from audiossl.recipe.base import Auto, Config, Count, Positive
 from audiossl.recipe.frontends import FrontEndConfig
+from audiossl.recipe.image_frontend import PixelsConfig
 
 
 class DataBase(Config):
@@ -21,6 +22,8 @@ class DataBase(Config):
     """Only these splits of the manifest; all of them when left out. Labels never enter pre-training."""
     folds: list[int] | None = None
     """Only these folds of the manifest; all of them when left out."""
+    limit: Count | None = None
+    """At most so many examples, drawn from all by the recipe's `seed`; all of them when left out."""
     cache: Literal["auto", "on", "off"] = "auto"
     """Decode every file once into the cache on disk. `auto`: when that takes at most 8 GB."""
     workers: Annotated[int, Field(ge=0)] | Auto = "auto"
@@ -38,6 +41,10 @@ class DataConfig(DataBase):
     """Length of a training crop in seconds, rounded to a whole number of front-end frames."""
     crops: Literal["independent", "same"] = "independent"
     """Whether the views of a clip come from independent crops of it or from one and the same crop."""
+
+    def columns(self, frontend: FrontEndConfig) -> int:
+        """Columns of the input that a crop becomes: frames of a spectrogram, samples of a waveform."""
+        return round(self.crop_s * frontend.sample_rate / frontend.hop)
 
     def alike(self, frontend: FrontEndConfig, longest_s: float) -> str | None:
         """Why two crops of a clip are always the same, and what to write instead; None where they can differ."""
@@ -58,6 +65,10 @@ class ImageDataConfig(DataBase):
     """The training data: a manifest's name, a manifest file, a folder of pictures, or a CSV of one's own."""
 
     manifest: str = "synth_images"
+
+    def columns(self, frontend: PixelsConfig) -> int:
+        """Columns of a picture."""
+        return frontend.side
 
     def alike(self, frontend: object, longest_s: float) -> str | None:
         """As `DataConfig.alike`: a picture is one crop."""
