@@ -81,7 +81,9 @@ def resolve_recipe(recipe: Recipe, items: Items) -> tuple[Recipe, list[Resolved]
 def find_items(recipe: Recipe) -> Items:
     """The clips that `recipe` trains on (raises `DataError`)."""
     root = None if recipe.data.root is None else Path(recipe.data.root)
-    items = load_items(recipe.data.manifest, root, modality=recipe.modality).where(splits=recipe.data.splits, folds=recipe.data.folds)
+    items = load_items(recipe.data.manifest, root, modality=recipe.modality).where(
+        splits=recipe.data.splits, folds=recipe.data.folds
+    )
     if recipe.data.limit is None or recipe.data.limit >= len(items):
         return items
     drawn = numpy_stream(recipe.seed, "limit").permutation(len(items))[: recipe.data.limit]
