@@ -35,7 +35,9 @@ class Cpc(OneView[CpcConfig]):
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make one prediction matrix per step."""
         if not hasattr(self.encoder, "latents"):
-            raise RecipeError("method: cpc needs an encoder that never looks ahead; write encoder.name: causal")
+            raise RecipeError(
+                "method: cpc needs an encoder that never looks ahead; write encoder.name: causal, or patches"
+            )
         shape = self.config.steps, self._encoder.latent_dim, embedding_dim
         self.predictors = nn.Parameter(torch.randn(shape) * embedding_dim**-0.5)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from math import prod
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,7 +48,7 @@ class AudioNtt2022Config(Config):
 
 
 class TimmConfig(Config):
-    """Any network of timm that takes images of any size, from scratch, one input channel (needs the extra `timm`)."""
+    """Any network of timm from scratch: for sound one that takes images of any size (needs the extra `timm`)."""
 
     name: Literal["timm"] = "timm"
     model: str = "efficientnet_b0"
@@ -60,6 +61,8 @@ class CausalConfig(Config):
     `channels`, `kernels` and `strides` have one entry per convolution.
     """
 
+    more_frames: ClassVar[str] = "a longer data.crop_s"
+    """What to write for more of them."""
     name: Literal["causal"] = "causal"
     channels: list[Count] = Field(default=[256, 256], min_length=1)
     kernels: list[Count] = Field(default=[4, 4], min_length=1)
@@ -74,6 +77,10 @@ class CausalConfig(Config):
         if any(kernel < stride for kernel, stride in zip(self.kernels, self.strides, strict=True)):
             raise ValueError("a kernel is shorter than its stride and would skip input; write a longer kernel")
         return self
+
+    def frames_of(self, columns: int) -> int:
+        """Frames of the encoder in so many columns of its input."""
+        return columns // prod(self.strides)
 
 
 class CausalWaveformConfig(CausalConfig):

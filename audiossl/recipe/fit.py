@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 
 from audiossl.recipe.encoders import CausalConfig, CausalWaveformConfig, WaveformCnnConfig
 from audiossl.recipe.frontends import WaveformConfig
+from audiossl.recipe.image_encoders import PatchesConfig
 from audiossl.recipe.methods import CpcConfig, MethodBase, MultiFormatConfig
 from audiossl.recipe.problems import Problem
 from audiossl.recipe.schema import Recipe
@@ -46,13 +46,13 @@ def _waveform_views(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _cpc(recipe: Recipe, method: CpcConfig) -> Iterator[Problem]:
-    encoder, frontend = recipe.encoder, recipe.frontend
-    if not isinstance(encoder, CausalConfig):
+    encoder = recipe.encoder
+    if not isinstance(encoder, CausalConfig | PatchesConfig):
         what = f"cpc needs an encoder that never looks ahead, and {encoder.name} does; write causal"
-        yield Problem("encoder.name", f"{what}, or causal_waveform with frontend.name: waveform")
+        yield Problem("encoder.name", f"{what}, or causal_waveform with frontend.name: waveform; for pictures patches")
         return
-    frames = round(recipe.data.crop_s * frontend.sample_rate / frontend.hop) // prod(encoder.strides)
+    frames = encoder.frames_of(recipe.data.columns(recipe.frontend))
     if frames <= method.steps:
         what = f"cpc cannot predict {method.steps} steps in a crop of {frames} encoder frames"
-        cure = f"write {frames - 1} or less, or a longer data.crop_s" if frames > 1 else "write a longer data.crop_s"
-        yield Problem("method.steps", f"{what}; {cure}")
+        less = f"{frames - 1} or less, or " if frames > 1 else ""
+        yield Problem("method.steps", f"{what}; write {less}{encoder.more_frames}")

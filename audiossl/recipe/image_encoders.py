@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,8 @@ class PatchesConfig(Config):
     context's form is that of Henaff et al. 2020.
     """
 
+    more_frames: ClassVar[str] = "a shorter encoder.stride"
+    """What to write for more of them."""
     name: Literal["patches"] = "patches"
     side: Annotated[int, Field(ge=2)] = 8
     """Pixels of a patch's side."""

@@ -38,6 +38,26 @@ def test_the_line_that_does_not_fit_is_named(tmp_path):
         load_recipe(path)
 
 
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (["encoder={name: resnet18}"], "cpc needs an encoder that never looks ahead, and resnet18 does; .*patches"),
+        (["method.steps=7"], "7 steps in a crop of 7 encoder frames; write 6 or less, or a shorter encoder.stride"),
+        (["encoder.side=32"], "5 steps in a crop of 1 encoder frames; write a shorter encoder.stride"),
+        (["frontend.side=28"], None),
+        (["frontend.side=24"], "5 steps in a crop of 5 encoder frames; write 4 or less"),
+    ],
+)
+def test_rows_of_patches_fit_as_frames_of_sound_do(tmp_path, told, message):
+    path = tmp_path / "r.yaml"
+    path.write_text("modality: image\nencoder: {name: patches}\nmethod: {name: cpc, steps: 5}\n")
+    if message is None:
+        load_recipe(path, told)
+        return
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path, told)
+
+
 @pytest.mark.parametrize("told", [[*CPC, "data.crop_s=0.56"], [*WAVEFORM, "method={name: cpc}"], WAVEFORM])
 def test_parts_that_fit_are_taken(told):
     load_recipe("audio/esc50_simclr", told)

@@ -12,12 +12,13 @@ class CpcConfig(MethodBase):
     """CPC (van den Oord et al. 2018): the frames to come are told from other frames, given all that was heard so far.
 
     It is learnt from one crop of each clip; augmentations only make it harder. A crop gives as many predictions of
-    step k as it has frames, less k. The embedding is the mean context, the output of the encoder's GRU.
+    step k as it has frames, less k. The embedding is the mean context, the output of the encoder's GRU. Of pictures
+    the rows of patches are told from those above them, each column of patches as a sequence of its own.
     """
 
     family = "contrastive"
     paper = "van den Oord et al. 2018"
-    needs = "the encoder causal, or causal_waveform with the front end waveform"
+    needs = "the encoder causal, or causal_waveform with the front end waveform; for pictures patches"
     name: Literal["cpc"] = "cpc"
     steps: Count = 12
     """How many frames ahead are predicted, each by a matrix of its own; fewer than a crop has frames."""
