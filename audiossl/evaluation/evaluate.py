@@ -87,7 +87,7 @@ def evaluate(
     """
     said = spoken(options)
     wanted, found = choose(said.protocols), subjects(models)
-    items = on if isinstance(on, Items) else items_of(on, data, said)
+    items = on if isinstance(on, Items) else items_of(on, data, said, found)
     where = Where(None if out is None else Path(out), None if run_folder is None else Path(run_folder))
     return evaluate_items(found, items, wanted, said, where, progress or Silent())
 
@@ -108,12 +108,22 @@ def subjects(models: Model | Sequence[Model]) -> Subjects:
     names = [_name(model, number) for number, model in enumerate(models)]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"{twice[0]} is given twice; give each model once")
-    return Subjects(names, [model if isinstance(model, Bundle) else load_bundle(model) for model in models])
+    bundles = [model if isinstance(model, Bundle) else load_bundle(model) for model in models]
+    kinds = {modality_of(bundle.recipe).noun: name for name, bundle in zip(names, bundles, strict=True)}
+    if len(kinds) > 1:
+        told = " and ".join(f"{name} is of {noun}s" for noun, name in kinds.items())
+        raise UsageError(f"{told}; evaluate them apart")
+    return Subjects(names, bundles)
 
 
-def items_of(source: str | Path, data: str | Path | None, said: EvaluateOptions) -> Items:
-    """What is to be evaluated on (raises `DataError`, see `load_items`)."""
-    return load_items(source, None if data is None else Path(data), labels_from_folders=said.labels_from_folders)
+def items_of(source: str | Path, data: str | Path | None, said: EvaluateOptions, models: Subjects) -> Items:
+    """What `models` are to be evaluated on (raises `DataError`, see `load_items`)."""
+    return load_items(
+        source,
+        None if data is None else Path(data),
+        labels_from_folders=said.labels_from_folders,
+        modality=models.bundles[0].recipe.modality,
+    )
 
 
 def evaluate_items(

@@ -56,7 +56,7 @@ def evaluate_sets(
     """
     said, progress = spoken(options), progress or Silent()
     sets, wanted, found = data_sets([str(source) for source in on], data), choose(said.protocols), subjects(models)
-    work = [(one, items_of(one.source, one.data, said)) for one in sets]
+    work = [(one, items_of(one.source, one.data, said, found)) for one in sets]
     _check_protocols(wanted, [items for _, items in work])
     folder, training = (None if path is None else Path(path) for path in (out, run_folder))
     report = SuiteReport(
