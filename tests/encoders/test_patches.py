@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -9,7 +11,10 @@ from torch.nn import functional as F
 from audiossl.encoders.build import build_encoder, build_seeded
 from audiossl.encoders.patches import Patches
 from audiossl.errors import RecipeError
+from audiossl.methods.base import At
+from audiossl.methods.build import build_method
 from audiossl.recipe.image_encoders import PatchesConfig
+from audiossl.recipe.methods import CpcConfig
 
 SMALL = PatchesConfig(channels=[6, 8, 12])
 both_modes = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
@@ -111,3 +116,32 @@ def test_what_makes_no_grid_is_refused():
         build_encoder(PatchesConfig(side=64, stride=32), 32, 3)
     with pytest.raises(ValueError, match="a stride of 9 skips pixels between patches of 8"):
         PatchesConfig(stride=9)
+
+
+@pytest.mark.parametrize("negatives_from", ["sequence", "batch", "both"])
+def test_cpc_tells_each_patch_from_those_of_its_column_and_those_of_its_row_in_all_pictures(negatives_from):
+    encoder, x = built(), pictures(2, 3, 24, 24)
+    method = build_method(CpcConfig(steps=2, negatives_from=negatives_from), encoder, encoder.embedding_dim, 2)
+    found = method.loss([x], torch.arange(2), At(step=0, steps=1, epoch=0.0))["loss"]
+    rows = 5
+    z = encoder.patches(x)  # (2, 12, rows, columns)
+    c = encoder.above(z)
+    terms: list[list[torch.Tensor]] = [[], []]
+    for ahead, matrix in enumerate(method.predictors, 1):
+        for picture, row, column in itertools.product(range(2), range(rows - ahead), range(rows)):
+            predicted = matrix @ c[picture, :, row, column]
+            right = (picture, row + ahead, column)
+            own_column = {(picture, other, column) for other in range(ahead, rows)}
+            own_row = {(other, row + ahead, beside) for other in range(2) for beside in range(rows)}
+            among = {"sequence": own_column, "batch": own_row, "both": own_column | own_row}[negatives_from]
+            scores = torch.stack([z[b, :, r, k] @ predicted for b, r, k in [right, *sorted(among - {right})]])
+            terms[ahead - 1].append(scores.logsumexp(0) - scores[0])
+    wanted = torch.stack([torch.stack(step).mean() for step in terms]).mean()
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_everything_of_the_encoder_learns_by_cpc():
+    encoder, x = built(training=True), pictures(4, 3, 32, 32)
+    method = build_method(CpcConfig(steps=3), encoder, encoder.embedding_dim, 4)
+    method.loss([x], torch.arange(4), At(step=0, steps=1, epoch=0.0))["loss"].backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in method.parameters())
