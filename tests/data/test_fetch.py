@@ -66,6 +66,22 @@ def test_a_folder_is_not_taken_off_where_something_else_stands_beside_it(site, t
     assert get(manifest, out / "set").root == fetched.root
 
 
+def test_packed_pictures_are_files_of_the_set_that_is_fetched(site, tmp_path, out):
+    packed = {f"bin/{name}.bin": bytes([0, *[9] * 48, 1, *[7] * 48]) for name in ("a", "b")}
+    archive = zipped({**packed, "bin/names.txt": b"cat\nship\n"})
+    said = json.loads(esc_manifest(tmp_path, site, archive).read_text())
+    source = {"from": "packed_pictures", "folder": "bin", "parts": {"train": ["a.bin"], "test": ["b.bin"]}}
+    source |= {"names": "names.txt", "side": 4, "labels": {"column": "label"}, "split": "{part}"}
+    expect = {"items": 4, "classes": 2, "splits": {"train": 2, "test": 2}}
+    manifest = write(tmp_path / "tiny.yaml", **{**said, "modality": "image", "items": [source], "expect": expect})
+    fetched = get(manifest, out / "set")
+    assert fetched.report.faults == []
+    assert names(fetched.root / "bin") == ["a.bin", "b.bin", "names.txt", "pictures"]
+    items = load_items(manifest, out / "set")
+    assert items.column("path")[0] == "bin/pictures/test/cat/b_00000.png"
+    assert all(path.is_file() for path in items.paths())
+
+
 def test_a_task_of_a_manifest_is_of_the_same_files(site, tmp_path, out):
     manifest = esc_manifest(tmp_path, site, zipped(esc_like()))
     task = {"metrics": {"primary": "accuracy"}}
