@@ -84,13 +84,13 @@ class Jigsaw(OneView[JigsawConfig]):
         """Choose the orders, make the head of a tile and the classifier.
 
         Raises:
-            RecipeError: more than one row of tiles for an encoder of a fixed number of bands.
+            RecipeError: more than one row of tiles for an encoder of a fixed number of bands, or size of pictures.
         """
         rows, columns = self.config.grid
         if rows > 1 and not getattr(self.encoder, "any_bands", True):
             raise RecipeError(
-                f"method.grid: this encoder takes all mel bands at once, not tiles of a {rows}th of them; "
-                f"write grid: [1, {rows * columns}], which cuts time alone"
+                f"method.grid: this encoder takes all mel bands, or the whole picture, at once and no tiles of them; "
+                f"write grid: [1, {rows * columns}], which cuts time alone, or for pictures another encoder"
             )
         tiles, count = rows * columns, self.config.permutations
         self.register_buffer("orders", distant_orders(tiles, count, self.config.permutation_seed))
