@@ -36,10 +36,10 @@ from torch import Tensor, nn
 
 import audiossl
 from audiossl.audio.decode import decode, resample
+from audiossl.audio.windows import Samples, cut
 from audiossl.bundle.bundle import Bundle, Statistics
 from audiossl.bundle.load import load_bundle
 from audiossl.bundle.untrained import untrained_bundle
-from audiossl.audio.windows import Samples, cut
 from audiossl.data.walk import find_sounds
 from audiossl.devices import cores, multiplies_bf16, one_thread_per_worker
 from audiossl.encoders.blocks import ConvBlock
@@ -196,11 +196,12 @@ class Parts:
         x_BCFT = torch.cat([x for x in spectrograms if x.shape[3] == longest])
         x_BCFT = x_BCFT[torch.arange(ENCODED_WINDOWS) % len(x_BCFT)]
         for precision in self.forms:
-            for batch in BATCHES:
-                seconds = self.encode(precision, x_BCFT, batch)
+            taken = {batch: self.encode(precision, x_BCFT, batch) for batch in BATCHES}
+            for batch, seconds in taken.items():
                 spent[encoder_part(precision, batch)] = seconds / ENCODED_WINDOWS
+            encode_best = partial(self.encode, precision, x_BCFT, min(BATCHES, key=taken.__getitem__))
             with ThreadPoolExecutor(cores()) as pool:
-                together = list(pool.map(lambda _, p=precision: self.encode(p, x_BCFT, 1), range(cores())))
+                together = [each.result() for each in [pool.submit(encode_best) for _ in range(cores())]]
             spent[f"encoder, {precision}, all cores at once"] = statistics.mean(together) / ENCODED_WINDOWS
 
     @torch.inference_mode()
@@ -288,13 +289,12 @@ def show_parts(console: Console, all_: Sequence[Contender], parts: Parts, files:
     for heading in ("part", "core ms per file", "share"):
         table.add_column(heading, justify="left" if heading == "part" else "right")
     whole = statistics.median(cores() * wall for wall in mine.wall_s) / files
-    own, best = encoder_part("float32", 1), encoder_part("float32", parts.best_batch("float32"))
+    best = encoder_part("float32", parts.best_batch("float32"))
     rows = {part: parts.median(part) for part in (DECODE, RESAMPLE, FRONT_END, best)}
-    rows["encoder, what batches of one window lose"] = parts.median(own) - parts.median(best)
-    together = "encoder, float32, all cores at once"
-    rows["encoder, what all cores at once lose"] = parts.median(together) - parts.median(own)
+    together = parts.median("encoder, float32, all cores at once")
+    rows["encoder, what all cores at once lose"] = together - parts.median(best)
     used = statistics.median(mine.cpu_s) / files
-    rows["store, threads, everything else"] = used - sum(rows.values())
+    rows["encoder's batches, store, threads, everything else"] = used - sum(rows.values())
     rows["idle cores"] = whole - used
     for part, seconds in rows.items():
         table.add_row(part, f"{1000 * seconds:.2f}", f"{seconds / whole:.1%}")

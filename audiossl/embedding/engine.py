@@ -2,10 +2,10 @@
 
 Each worker thread reads a file (libsndfile and soxr free the interpreter lock), prepares its windows, and encodes
 them itself with one tensor thread, so N workers keep N cores busy. Windows in one batch have equal length: nothing is
-padded. On a CPU a batch never holds windows of two files, which makes the embedding of a file a pure function of the
-file, the model and the parameters, bit for bit, whatever else is embedded beside it, in whatever order and by however
-many workers; and it costs next to nothing, since batches of a few seconds are the fastest there. On an accelerator
-batches are filled from many files, and rounding can differ by about 1e-6 with the company a window keeps.
+padded. On a CPU the embedding of a file is a pure function of the file, the model and the parameters, bit for bit,
+whatever else is embedded beside it, in whatever order and by however many workers: a batch holds windows of two files
+only where no bit of a row feels its company (see `company`), and is small, which is the fastest there. On an
+accelerator batches are filled from many files, and rounding can differ by about 1e-6 with the company a window keeps.
 
 All or nothing per file: a file that fails anywhere gives a `Failed` and no rows. Memory is bounded by the workers'
 batches and the rows of the files in hand, not by the length or number of files.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from audiossl.bundle.baseline import Model
 from audiossl.bundle.bundle import Array
 from audiossl.devices import cores, keep_freed_memory, one_thread_per_worker
+from audiossl.embedding.company import MOST_WINDOWS, Company
 from audiossl.embedding.extractor import make_extractor, require_rate
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
@@ -34,6 +36,9 @@ from audiossl.embedding.row_times import row_times
 from audiossl.errors import MediaError
 from audiossl.media import Window
 
+_CPU_MIXED = 4
+"""Windows of several files that a CPU takes at once where a batch has fewer, in at most as many times the batch's
+seconds: dense layers read their weights once for all of them."""
 _WAITING_BATCHES = 4
 """Batches' worth of windows of different lengths that may wait to be filled up."""
 
@@ -49,9 +54,14 @@ class Engine:
             keep_freed_memory()  # the maps of every file are megabytes whose pages would fault again: up to a third
         self.workers = cores() if options.workers == "auto" else options.workers
         self.mix_files = not on_cpu
-        self.batch_samples = self.reader.batches[not on_cpu]
+        batch = self.reader.batches[not on_cpu]
         if options.batch_s != "auto":
-            self.batch_samples = round(options.batch_s * require_rate(self.reader, "--batch-s"))
+            batch = round(options.batch_s * require_rate(self.reader, "--batch-s"))
+        small = on_cpu and options.batch_s == "auto"
+        self.batch_samples, self._mixed = batch, _CPU_MIXED if small else 1
+        self._most = MOST_WINDOWS if small else batch
+        self.waiting_samples = _WAITING_BATCHES * self._mixed * batch
+        self._company = Company(lambda windows: self._rows(windows, self.extractor.rows))
 
     @property
     def embedding_dim(self) -> int:
@@ -120,9 +130,20 @@ class Engine:
 
     def encode(self, batch: list[NDArray[Any]]) -> Array:
         """Rows (B, R, D) of prepared windows of one length."""
-        x_BS = torch.from_numpy(np.stack(batch)).to(self.extractor.device)
-        rows: Array = self.extractor.encode(x_BS).cpu().numpy()
+        return self._rows(batch, self.extractor.encode)
+
+    def _rows(self, batch: list[NDArray[Any]], encode: Callable[[Tensor], Tensor]) -> Array:
+        rows: Array = encode(torch.from_numpy(np.stack(batch)).to(self.extractor.device)).cpu().numpy()
         return rows
+
+    def mixes(self, samples: NDArray[Any]) -> bool:
+        """Whether a window like this one may wait for those of other files. Asked of each window."""
+        return self.mix_files or self._company.is_harmless(samples, self.most_windows(len(samples), mixed=True))
+
+    def most_windows(self, length: int, mixed: bool) -> int:
+        """Of this many samples, in a batch of one file's or of several files' windows."""
+        own = min(max(1, self.batch_samples // length), self._most)
+        return max(own, min(self._mixed, self._mixed * self.batch_samples // length)) if mixed else own
 
 
 @dataclass(eq=False)
@@ -144,7 +165,9 @@ class _Open:
         return self.read and (self.error is not None or len(self.rows) == len(self.windows))
 
     def result(self, sample_rate: int | None) -> Result:
-        if self.error is None and not np.isfinite(rows_WRD := np.stack(self.rows)).all():
+        rows_WRD = np.stack(self.rows) if self.error is None else np.empty(0)
+        self.rows.clear()  # those of ten hours are a hundred megabytes, and were copied
+        if not np.isfinite(rows_WRD).all():
             offset_s = self.windows[int(np.argmin(np.isfinite(rows_WRD).all(axis=(1, 2))))][0]
             self.error = MediaError(self.job.path, "its embedding is not finite", offset_s)
         if self.error is not None:
@@ -166,6 +189,7 @@ class _Worker:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._buckets: dict[int, list[tuple[_Open, NDArray[Any]]]] = {}
+        self._mixed: set[int] = set()  # lengths whose buckets may wait for other files
         self._waiting = 0  # samples in all buckets
         self._open: list[_Open] = []
 
@@ -180,13 +204,14 @@ class _Worker:
             this.error = error
             self._discard(this)
         this.read = True
-        if not self._engine.mix_files:
-            self._flush()
+        for length in self._buckets.keys() - self._mixed:
+            self._encode(length)
         return self._settled()
 
     def finish(self) -> list[Result]:
         """Encode what waits; gives the last results."""
-        self._flush()
+        for length in list(self._buckets):
+            self._encode(length)
         return self._settled()
 
     def _put(self, owner: _Open, window: Window) -> None:
@@ -196,20 +221,19 @@ class _Worker:
         bucket = self._buckets.setdefault(len(samples), [])
         bucket.append((owner, samples))
         self._waiting += len(samples)
-        if (len(bucket) + 1) * len(samples) > self._engine.batch_samples:
+        if mixed := self._engine.mixes(samples):
+            self._mixed.add(len(samples))
+        if len(bucket) >= self._engine.most_windows(len(samples), mixed):
             self._encode(len(samples))
-        while self._waiting > _WAITING_BATCHES * self._engine.batch_samples:
+        while self._waiting > self._engine.waiting_samples:
             self._encode(next(iter(self._buckets)))
 
     def _encode(self, length: int) -> None:
         bucket = self._buckets.pop(length)
+        self._mixed.discard(length)
         self._waiting -= length * len(bucket)
         for (owner, _), rows in zip(bucket, self._engine.encode([samples for _, samples in bucket]), strict=True):
             owner.rows.append(rows)
-
-    def _flush(self) -> None:
-        for length in list(self._buckets):
-            self._encode(length)
 
     def _discard(self, owner: _Open) -> None:
         for length, bucket in list(self._buckets.items()):

@@ -44,8 +44,11 @@ class Extractor(Protocol):
     def prepare(self, samples: NDArray[Any]) -> NDArray[Any]:
         """One window's samples as `encode` wants them; they may be repeated to a least length."""
 
-    def encode(self, x_BS: Tensor) -> Tensor:
+    def rows(self, x_BS: Tensor) -> Tensor:
         """Rows (B, R, D) float32 of prepared windows of one length; R depends on their length alone."""
+
+    def encode(self, x_BS: Tensor) -> Tensor:
+        """The same of the windows of a run, which `about` may tell of."""
 
     def about(self) -> dict[str, Any]:
         """What a store says of the model, and what was measured on the way; decides no number."""
@@ -143,9 +146,13 @@ class BundleExtractor:
         prepared: NDArray[Any] = self._bundle.frontend.prepare(samples)
         return prepared
 
-    def encode(self, x_BS: Tensor) -> Tensor:
+    def rows(self, x_BS: Tensor) -> Tensor:
         """Rows (B, R, D) float32."""
-        rows_BRD = self._rows(x_BS, bf16=self._bf16)
+        return self._rows(x_BS, bf16=self._bf16)
+
+    def encode(self, x_BS: Tensor) -> Tensor:
+        """The same, compared with exact ones where they are not that."""
+        rows_BRD = self.rows(x_BS)
         if self._check is not None:
             self._check.compare(x_BS, rows_BRD)
         return rows_BRD
@@ -183,18 +190,22 @@ class BaselineExtractor:
                 )
         self._baseline, self._pool = baseline, options.pool
         self.reader: Reader = SoundReader(RATE, windows_of(EmbeddingConfig(), options), options.nonfinite)
-        self.embedding_dim = self.encode(torch.zeros(1, RATE)).shape[2]
+        self.embedding_dim = self.rows(torch.zeros(1, RATE)).shape[2]
 
     def prepare(self, samples: NDArray[Any]) -> NDArray[Any]:
         """As they are."""
         return samples
 
-    def encode(self, x_BS: Tensor) -> Tensor:
+    def rows(self, x_BS: Tensor) -> Tensor:
         """Rows (B, R, D) float32."""
         x_BFT = spectrogram(x_BS.numpy(), **SETTINGS[self._baseline.name])
         if self._pool is None:
             return torch.from_numpy(six_statistics(x_BFT))[:, None]
         return pool_frames(torch.from_numpy(x_BFT).transpose(1, 2), self._pool)
+
+    def encode(self, x_BS: Tensor) -> Tensor:
+        """The same."""
+        return self.rows(x_BS)
 
     def about(self) -> dict[str, Any]:
         """The baseline's description."""

@@ -18,7 +18,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,14 @@ Rows = npt.NDArray[np.int64]
 """Places of rows in a table of the store."""
 
 _KEY = ["path", "item_start_s", "item_end_s"]
+_PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": ["id", "path", "labels.list.element", "split", "group"],
+    "column_encoding": {"embedding.list.element": "BYTE_STREAM_SPLIT"},
+    "row_group_size": 8192,
+}
+"""The values of embeddings do not repeat, but their exponents are alike: a stream for each byte takes half the time of
+a dictionary and a seventh less room. Groups of rows, since the library holds one of them beside the table."""
 
 _ITEM = [
     ("id", pa.string()),
@@ -78,7 +86,7 @@ def write_shard(folder: Place, number: int, tables: Mapping[Kind, pa.Table]) -> 
     shard: Shard = {}
     for kind, table in tables.items():
         name = f"{kind}-{number:05d}.parquet"
-        write = partial(pq.write_table, table, compression="zstd")
+        write = partial(pq.write_table, table, **_PARQUET)
         shard[kind] = Part(name, table.num_rows, *write_with(folder / name, write, needs_bytes=2 * table.nbytes))
     return shard
 

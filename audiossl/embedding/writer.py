@@ -168,7 +168,8 @@ class StoreWriter:
             for item, _, done in self._pending
             for start_s, end_s in zip(done.start_s.tolist(), done.end_s.tolist(), strict=True)
         ]
-        return self._table("windows", rows, np.concatenate([done.embeddings for _, _, done in self._pending]))
+        first, *more = (done.embeddings for _, _, done in self._pending)
+        return self._table("windows", rows, np.concatenate([first, *more]) if more else first)
 
     def _table(self, kind: Kind, rows: Sequence[Sequence[object]], embeddings: Array) -> pa.Table:
         *fields, _ = wanted = schema(kind, self._dim, self._columns)
