@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, device: str = "cpu") -> Bundle:
-    """The encoder bundle at `path`, ready to embed sounds of any rate and length.
+    """The encoder bundle at `path`, ready to embed sounds of any rate and length, or pictures of any size.
 
     Example:
         >>> encoder = audiossl.load("runs/mine/encoder.safetensors")  # doctest: +SKIP
         >>> encoder.embed(samples, sample_rate).shape  # doctest: +SKIP
+        (512,)
+        >>> encoder = audiossl.load("runs/cifar10/encoder.safetensors")  # doctest: +SKIP
+        >>> encoder.embed(PIL.Image.open("cat.jpg")).shape  # doctest: +SKIP
         (512,)
 
     Raises:
@@ -48,13 +51,13 @@ def embed(
     progress: Progress | None = None,
     **options: Any,
 ) -> EmbedReport:
-    """Embed sounds into the folder `out`; `audiossl.embeddings.open(out)` reads it.
+    """Embed sounds or pictures into the folder `out`; `audiossl.embeddings.open(out)` reads it.
 
     Args:
         model: a bundle or its path; or the name of a baseline, `logmel` or `mfcc`: plain statistics of the sound, which
             an encoder must beat.
-        inputs: sound files, folders, patterns, URLs (as `str`) that fsspec can open, tables, manifests or their
-            shipped names; one or several. `-` reads a list from standard input.
+        inputs: files, folders, patterns, URLs (as `str`) that fsspec can open, tables, manifests or their shipped
+            names; one or several. `-` reads a list from standard input. A folder is searched for what the model embeds.
         out: the folder of Parquet files, or its URL. The same call again continues. At a URL there is no lock.
         data: the folder of a manifest's or table's files.
         shard: `i/n`: embed only this part of the inputs, into a folder of its own in `out`. Once all n are there, from
@@ -64,7 +67,7 @@ def embed(
 
     Raises:
         UsageError: an option that cannot be, or `out` was made with others.
-        DataError: an input that cannot be used. A sound file that cannot be read is listed in `failures.csv` instead.
+        DataError: an input that cannot be used. A file that cannot be read is listed in `failures.csv` instead.
     """
     from pydantic import ValidationError
 
@@ -81,8 +84,9 @@ def embed(
         told = [f"{'.'.join(map(str, fault['loc'][:1]))}: {fault['msg']}" for fault in error.errors()]
         raise UsageError("\n".join(dict.fromkeys(told))) from error
     place, share = place_of(out), None if shard is None else Share.parse(shard)
-    items = gather([inputs] if isinstance(inputs, str | Path) else inputs, None if data is None else Path(data))
     chosen_model = load_model(model) if isinstance(model, str | Path) else model
+    asked = [inputs] if isinstance(inputs, str | Path) else inputs
+    items = gather(asked, chosen_model.modality, None if data is None else Path(data))
     return embed_items(chosen_model, items, place, chosen, share=share, progress=progress)
 
 
@@ -97,7 +101,7 @@ def pretrain(
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> PretrainResult:
-    """Pretrain an encoder on sounds without labels, in the run folder `out`. The same call again continues.
+    """Pretrain an encoder on sounds or pictures without labels, in the run folder `out`. The same call again continues.
 
     Example:
         >>> result = audiossl.pretrain("audio/esc50_simclr", data="ESC-50/", out="runs/esc50")  # doctest: +SKIP
@@ -106,7 +110,7 @@ def pretrain(
     Args:
         recipe: the path of a recipe, the name of a shipped one, or a recipe from `load_recipe`.
         out: the run's folder; made if missing.
-        on: train on this instead of the recipe's data: a folder of sounds, a CSV, a manifest or its name.
+        on: train on this instead of the recipe's data: a folder of files, a CSV, a manifest or its name.
         data: the folder that holds the files of the manifest.
         overrides: fields of the recipe as `--set` takes them, such as `["training.epochs=20", "seed=1"]`.
         fresh: throw away what `out` holds of an earlier run.
@@ -115,7 +119,7 @@ def pretrain(
 
     Returns:
         The path of the encoder bundle (None when a signal ended the run early), the steps done, seconds, what the
-        monitors saw last, and the clips that could not be read.
+        monitors saw last, and the files that could not be read.
 
     Raises:
         RecipeError: every fault of the recipe and the overrides, with its place.
@@ -142,7 +146,7 @@ def evaluate(
     progress: Progress | None = None,
     **options: Any,
 ) -> EvaluationReport:
-    """Score encoders on labelled sounds, beside the same encoders untrained and plain statistics of the sounds.
+    """Score encoders on labelled sounds or pictures, beside them untrained and, of sounds, plain statistics.
 
     Example:
         >>> report = audiossl.evaluate("runs/mine", on="esc50", data="ESC-50/")  # doctest: +SKIP
@@ -150,7 +154,7 @@ def evaluate(
 
     Args:
         models: one or several encoder bundles, their paths, or runs' folders.
-        on: labelled sounds: a manifest's name, a manifest, a CSV, a folder, or `Items`.
+        on: labelled sounds or pictures: a manifest's name, a manifest, a CSV, a folder, or `Items`.
         data: the folder that holds the files of a manifest or table.
         out: write `report.json` and `report.html` into this folder.
         run_folder: of the training, for its curves in the page.

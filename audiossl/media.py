@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
@@ -58,6 +58,13 @@ class Window:
     start_s: float
     end_s: float
     samples: NDArray[Any]
+
+
+class Excerpt(NamedTuple):
+    """A part of an example as a file: how its name ends, and what it holds."""
+
+    suffix: str
+    content: bytes
 
 
 class Reader(Protocol):

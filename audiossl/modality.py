@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audiossl.media import Clips, Reader, Seen, Window
+from audiossl.errors import UsageError
+from audiossl.media import Clips, Excerpt, Reader, Seen, Window
 from audiossl.recipe.schema import EmbeddingConfig, Recipe
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from audiossl.encoders.base import Encoder
     from audiossl.encoders.text import TextEncoder
     from audiossl.views.base import Views
+
+Kind = Literal["audio", "image"]
+"""A modality's name."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,15 @@ class Modality:
         content: the bytes of an example as it was decoded, (recipe, file, start, end) -> bytes, the same for two files
             that hold the same.
         rate: samples per second that its front end wants; None for what has no length in time.
-        reader: (recipe, how to cut windows, what samples that are not finite do) -> `Reader`.
+        reader: (recipe, how to cut windows, what samples that are not finite do) -> `Reader`; raises `UsageError`.
         windows: (recipe, example in memory, its rate, how to cut windows or None) -> its windows; raises `UsageError`.
+        excerpt: (file, start, end) -> that part of it as a file of its own; raises `MediaError`.
         clips: (recipe, front end, frames of a crop or None) -> `Clips`.
         build_frontend: (recipe) -> the front end.
         build_views: (recipe, statistics) -> its views.
     """
 
-    name: str
+    name: Kind
     noun: str
     suffixes: frozenset[str]
     channels: int
@@ -61,9 +66,15 @@ class Modality:
     rate: Callable[[Recipe], int | None]
     reader: Callable[[Recipe, Any, Any], Reader]
     windows: Callable[[Recipe, Any, int | None, Any], list[Window]]
+    excerpt: Callable[[Path, float | None, float | None], Excerpt]
     clips: Callable[[Recipe, Any, int | None], Clips]
     build_frontend: Callable[[Recipe], nn.Module]
     build_views: Callable[[Recipe, Any], Views]
+
+    @property
+    def nouns(self) -> str:
+        """Of several files."""
+        return f"{self.noun}s"
 
     def build_encoder(self, recipe: Recipe) -> Encoder:
         """The encoder of `recipe`, its weights from torch's global random state (raises `RecipeError`)."""
@@ -135,6 +146,12 @@ def _sound_windows(
     return cut(mono(example, sample_rate, rate), rate, embedding or recipe.embedding)
 
 
+def _sound_excerpt(path: Path, start_s: float | None, end_s: float | None) -> Excerpt:
+    from audiossl.audio.excerpt import excerpt
+
+    return excerpt(path, start_s, end_s)
+
+
 def _sound_clips(recipe: Recipe, frontend: Any, frames: int | None = None) -> Clips:
     from audiossl.audio.clips import SoundClips
 
@@ -197,6 +214,8 @@ def _picture_rate(recipe: Recipe) -> None:
 def _picture_reader(recipe: Recipe, embedding: Any, nonfinite: Any) -> Reader:
     from audiossl.image.reading import PictureReader
 
+    if nonfinite != "error":
+        raise UsageError(f"the model embeds pictures, which have no samples; leave --nonfinite {nonfinite} out")
     return PictureReader(recipe.frontend.bands)
 
 
@@ -204,6 +223,12 @@ def _picture_windows(recipe: Recipe, example: Any, sample_rate: int | None, embe
     from audiossl.image.reading import window_of
 
     return [window_of(example)]
+
+
+def _picture_excerpt(path: Path, start_s: float | None, end_s: float | None) -> Excerpt:
+    from audiossl.image.excerpt import excerpt
+
+    return excerpt(path, start_s, end_s)
 
 
 def _picture_clips(recipe: Recipe, frontend: Any, frames: int | None = None) -> Clips:
@@ -243,6 +268,7 @@ AUDIO = Modality(
     rate=_sound_rate,
     reader=_sound_reader,
     windows=_sound_windows,
+    excerpt=_sound_excerpt,
     clips=_sound_clips,
     build_frontend=_sound_frontend,
     build_views=_sound_views,
@@ -266,14 +292,20 @@ IMAGE = Modality(
     rate=_picture_rate,
     reader=_picture_reader,
     windows=_picture_windows,
+    excerpt=_picture_excerpt,
     clips=_picture_clips,
     build_frontend=_picture_frontend,
     build_views=_picture_views,
 )
 
-MODALITIES = {modality.name: modality for modality in (AUDIO, IMAGE)}
+MODALITIES: dict[str, Modality] = {modality.name: modality for modality in (AUDIO, IMAGE)}
 
 
 def modality_of(recipe: Recipe) -> Modality:
     """The modality that `recipe` names."""
     return MODALITIES[recipe.modality]
+
+
+def modality_named(name: str | None) -> Modality:
+    """The modality that a file names; files that name none are from before there was a second."""
+    return MODALITIES[name or AUDIO.name]

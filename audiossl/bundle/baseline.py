@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from audiossl.audio.statistics import RATE, SETTINGS, STATISTICS
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.load import load_bundle
+from audiossl.modality import AUDIO, Modality
 
 BASELINES = tuple(SETTINGS)
 """Their names; a bundle of such a name is given as `./logmel`."""
@@ -23,6 +24,7 @@ class Baseline:
 
     sample_rate: ClassVar[int] = RATE
     """Hz, of the sounds it wants."""
+    modality: ClassVar[Modality] = AUDIO
     name: str
 
     @property
@@ -45,6 +47,7 @@ class Baseline:
         """As `Bundle.describe`, where the two have the same to say."""
         return {
             "sha256": self.sha256,
+            "modality": self.modality.name,
             "path": self.name,
             "recipe": None,
             "encoder": {"name": self.name, **self.settings},

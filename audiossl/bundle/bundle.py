@@ -1,6 +1,7 @@
 """A trained encoder with everything its input needs: front end, normalisation, embedding windows.
 
-Shapes: B windows, S samples, F mel bands, T spectrogram frames, W windows of one sound, U encoder frames, D embedding.
+Shapes: B windows, S stored values of a window, C channels, F mel bands and T frames of a spectrogram, or F rows and T
+columns of a picture, W windows of one file, U encoder frames, D embedding. A picture is one window.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from audiossl.bundle.text import TextSide
 from audiossl.encoders.base import Encoder
 from audiossl.errors import UsageError
 from audiossl.media import Window
-from audiossl.modality import modality_of
+from audiossl.modality import Modality, modality_of
 from audiossl.recipe.schema import EmbeddingConfig, Recipe
 
 Array = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
 Network = Callable[[Tensor], Tensor]
-"""From normalised log-mel (B, 1, F, T) to something of each example."""
+"""From what a front end gives, normalised (B, C, F, T), to something of each example."""
 
 WHOLE = {"window_s": "auto", "max_window_s": 1e9}
 """Windows of which a sound of any length is one."""
@@ -69,13 +70,13 @@ class Bundle:
     """An encoder ready to use, in eval mode. `load_bundle`, `untrained_bundle` and `published` make it.
 
     Attributes:
-        recipe: how it was made, every "auto" resolved; its `embedding` section is how sounds become windows.
-        frontend: waveforms (B, S) to log-mel (B, 1, F, T).
-        encoder: normalised log-mel to embeddings (B, D).
+        recipe: how it was made, every "auto" resolved; its `embedding` section is how files become windows.
+        frontend: windows (B, S) to log-mel (B, 1, F, T), or to pictures (B, 3, side, side).
+        encoder: that, normalised, to embeddings (B, D).
         statistics: the normalisation.
         sha256: of the bundle file, or of what the file would hold.
         about: the rest of the file's metadata: versions, data, training.
-        text: of an encoder that learnt from sounds and texts (CLIP); see `embed_text` and `project`.
+        text: of an encoder that learnt with texts (CLIP); see `embed_text` and `project`.
         path: where the file was when it was read, absolute; None for one that was never read.
     """
 
@@ -97,16 +98,21 @@ class Bundle:
             self.encoder.to(memory_format=torch.channels_last)
 
     @property
+    def modality(self) -> Modality:
+        """What it embeds."""
+        return modality_of(self.recipe)
+
+    @property
     def sample_rate(self) -> int:
         """The rate in Hz that the front end wants; `embed` resamples to it.
 
         Raises:
             UsageError: the encoder sees what has no length in time.
         """
-        modality = modality_of(self.recipe)
-        rate = modality.rate(self.recipe)
+        rate = self.modality.rate(self.recipe)
         if rate is None:
-            raise UsageError(f"the encoder of recipe {self.recipe.name} takes a {modality.noun}, which has no time")
+            taken = self.modality.nouns
+            raise UsageError(f"the encoder of recipe {self.recipe.name} takes {taken}, which have no time")
         return rate
 
     @property
@@ -128,16 +134,16 @@ class Bundle:
         return self
 
     def normalise(self, x_BCFT: Tensor) -> Tensor:
-        """Log-mel (B, 1, F, T) as the encoder wants it."""
+        """What the front end gives (B, C, F, T) as the encoder wants it."""
         return self.statistics.normalise(x_BCFT)
 
     def spectrogram(self, x_BS: Tensor) -> Tensor:
-        """Normalised log-mel (B, 1, F, T) of prepared waveforms (B, S) at `sample_rate`."""
+        """What the encoder takes (B, C, F, T) of prepared windows (B, S): a normalised log-mel, or picture."""
         return self.normalise(self.frontend(x_BS))
 
     @torch.inference_mode()
     def encode(self, x_BS: Tensor, *, bf16: bool = False, network: Network | None = None) -> Tensor:
-        """Embeddings (B, D), float32, of prepared waveforms (B, S) at `sample_rate`.
+        """Embeddings (B, D), float32, of prepared windows (B, S).
 
         Args:
             x_BS: each `frontend.prepare`d, on the bundle's device.
@@ -175,7 +181,7 @@ class Bundle:
             sample_rate: as for `embed`.
             embedding: other windows than the recipe's.
         """
-        windows = modality_of(self.recipe).windows(self.recipe, example, sample_rate, embedding)
+        windows = self.modality.windows(self.recipe, example, sample_rate, embedding)
         rows = [self.encode(self._batch(window))[0].cpu().numpy() for window in windows]
         return np.array([window.start_s for window in windows]), np.stack(rows)
 
@@ -183,7 +189,7 @@ class Bundle:
     def embed_frames(self, samples: npt.ArrayLike | Tensor, sample_rate: int) -> tuple[Times, Array]:
         """Times (U,) in seconds, the middle of each frame, and frame embeddings (U, frame_dim) of a whole sound."""
         rate, whole = self.sample_rate, self.recipe.embedding.model_copy(update=WHOLE)
-        (window,) = modality_of(self.recipe).windows(self.recipe, samples, sample_rate, whole)
+        (window,) = self.modality.windows(self.recipe, samples, sample_rate, whole)
         batch = self._batch(window)
         frames = self.encoder.frames(self.spectrogram(batch))[0].float().cpu().numpy()
         step_s = batch.shape[1] / rate / len(frames)
@@ -191,10 +197,10 @@ class Bundle:
         return times, frames
 
     def embed_text(self, texts: Sequence[str]) -> Array:
-        """Texts in the space that they share with `project`ed sounds (n, P), each of length 1.
+        """Texts in the space that they share with `project`ed embeddings (n, P), each of length 1.
 
         Raises:
-            UsageError: the encoder learnt from sounds alone.
+            UsageError: the encoder learnt without texts.
         """
         rows: Array = self._text_side().embed_text(texts).float().cpu().numpy()
         return rows
@@ -203,7 +209,7 @@ class Bundle:
         """Embeddings (N, D) in the space that they share with texts (N, P), each of length 1.
 
         Raises:
-            UsageError: the encoder learnt from sounds alone.
+            UsageError: the encoder learnt without texts.
         """
         rows: Array = self._text_side().project(torch.from_numpy(np.asarray(embeddings, np.float32))).cpu().numpy()
         return rows
@@ -212,6 +218,7 @@ class Bundle:
         """What this encoder is, in plain values, for people and `--json`."""
         return {
             "sha256": self.sha256,
+            "modality": self.modality.name,
             "path": None if self.path is None else str(self.path),
             "encoder": self.recipe.encoder.model_dump(mode="json"),
             "embedding_dim": self.embedding_dim,
@@ -227,8 +234,8 @@ class Bundle:
     def _text_side(self) -> TextSide:
         if self.text is None:
             raise UsageError(
-                f"the encoder of recipe {self.recipe.name} learnt from sounds alone and knows no text; pretrain one "
-                "with texts, e.g. audio/esc50_clip"
+                f"the encoder of recipe {self.recipe.name} learnt from {self.modality.nouns} alone and knows no text; "
+                "pretrain one with texts, e.g. audio/esc50_clip"
             )
         return self.text
 

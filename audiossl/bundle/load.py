@@ -7,6 +7,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -47,11 +48,23 @@ def bundle_of(content: bytes, path: Path) -> Bundle:
         recipe=metadata.recipe,
         frontend=modality_of(metadata.recipe).build_frontend(metadata.recipe),
         encoder=encoder,
-        statistics=Statistics(**metadata.statistics.model_dump()),
+        statistics=_statistics(metadata, path),
         text=text,
         sha256=hashlib.sha256(content).hexdigest(),
         about=metadata.model_dump(mode="json", include={"audiossl", "recipe_hash", "versions", "data", "training"}),
     )
+
+
+def _statistics(metadata: Metadata, path: Path) -> Statistics:
+    """The normalisation, which has one value for all channels of the front end, or one for each."""
+    try:
+        statistics = Statistics(**metadata.statistics.model_dump())
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its statistics cannot be ({error}); the bundle is damaged") from error
+    told, channels = np.size(statistics.mean), modality_of(metadata.recipe).channels
+    if told not in (1, channels):
+        raise CheckpointError(f"{path}: its statistics are of {told} channels, its front end gives {channels}")
+    return statistics
 
 
 def _find(path: Path) -> Path:

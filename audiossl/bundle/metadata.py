@@ -44,7 +44,7 @@ class Metadata(Config):
     recipe_hash: str
     embedding_dim: int
     text_dim: Count | None = None
-    """Size of the space that sounds and texts share; None without a text side."""
+    """Size of the space that examples and texts share; None without a text side."""
     statistics: StatisticsConfig
     versions: dict[str, str] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)

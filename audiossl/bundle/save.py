@@ -36,7 +36,7 @@ def save_bundle(
         encoder: any device, any mode; has `embedding_dim`.
         recipe: with every "auto" resolved.
         statistics: the normalisation measured on the training data.
-        text: of a method that learnt from sounds and texts.
+        text: of a method that learnt with texts.
         training: steps, epochs, loss, last monitors, wall time, date; plain JSON values.
         data: the data's fingerprint; plain JSON values.
 

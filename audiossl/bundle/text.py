@@ -1,6 +1,6 @@
-"""The text side of a bundle: words and sounds in one space, as CLIP learnt it.
+"""The text side of a bundle: words, and sounds or pictures, in one space, as CLIP learnt it.
 
-Shapes: n texts, N embeddings of sounds, D their size, P the size of the common space.
+Shapes: n texts, N embeddings of sounds or pictures, D their size, P the size of the common space.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from audiossl.recipe.schema import Recipe
 
 
 class TextSide(nn.Module):
-    """A text encoder, the heads of texts and sounds, and the learnt scale of the similarities.
+    """A text encoder, the heads of texts and of examples, and the learnt scale of the similarities.
 
     Args:
         method: whose parts it takes; they are shared, not copied.
@@ -53,12 +53,12 @@ class TextSide(nn.Module):
 
     @torch.inference_mode()
     def project(self, embeddings_ND: Tensor) -> Tensor:
-        """Embeddings of sounds in the common space (N, P), of length 1."""
+        """Embeddings of sounds or pictures in the common space (N, P), of length 1."""
         return F.normalize(self.head(embeddings_ND.to(self.log_scale.device)), dim=1)
 
 
 def text_side(method: nn.Module, recipe: Recipe) -> TextSide | None:
-    """The text side of a method as `recipe` trained it; None where it learns from sounds alone."""
+    """The text side of a method as `recipe` trained it; None where it learns without texts."""
     return TextSide(method, recipe.data.text_bytes) if isinstance(method, Clip) else None
 
 

@@ -6,13 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
+from typing import get_args
 
 from audiossl.errors import DataError
 from audiossl.modality import MODALITIES
-
-Kind = Literal["audio", "image"]
-"""A modality's name."""
+from audiossl.modality import Kind as Kind
 
 SUFFIXES: dict[Kind, frozenset[str]] = {kind: MODALITIES[kind].suffixes for kind in get_args(Kind)}
 SOUND_SUFFIXES = SUFFIXES["audio"]

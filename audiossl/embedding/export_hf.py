@@ -76,7 +76,8 @@ def _card(view: Embeddings, counts: Mapping[str, int]) -> str:
     parameters = "".join(f"| {name} | {value} |\n" for name, value in about["parameters"].items())
     rows = ", ".join(f"{count:,} in {split}" for split, count in counts.items())
     return (
-        f"---\ntags:\n- audio\n- embeddings\nconfigs:\n- config_name: {view.kind}\n  data_files:\n{listed}---\n\n"
+        f"---\ntags:\n- {view.store.modality.name}\n- embeddings\n"
+        f"configs:\n- config_name: {view.kind}\n  data_files:\n{listed}---\n\n"
         f"# Embeddings of {len(view):,} {view.kind}\n\n"
         f"Rows: {rows}. Column `embedding`: {view.embedding_dim} float32. Made by audiossl {about.get('audiossl')} "
         f"with an encoder of recipe `{about['model'].get('recipe')}`.\n\n"

@@ -42,8 +42,8 @@ class EmbedReport:
     """Of the items asked for; see `failures.csv`."""
     windows: int
     """Rows that this call wrote to the table of windows."""
-    sound_s: float
-    """Seconds of sound embedded by this call."""
+    sound_s: float | None
+    """Seconds of sound embedded by this call; None of what has no time."""
     wall_s: float
     embedding_dim: int
     parameters: dict[str, Any]
@@ -62,9 +62,9 @@ class EmbedReport:
         return self.embedded / max(self.wall_s, 1e-9)
 
     @property
-    def times_real_time(self) -> float:
-        """Seconds of sound in a second."""
-        return self.sound_s / max(self.wall_s, 1e-9)
+    def times_real_time(self) -> float | None:
+        """Seconds of sound in a second; None of what has no time."""
+        return None if self.sound_s is None else self.sound_s / max(self.wall_s, 1e-9)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -148,7 +148,8 @@ def _embed(engine: Extraction, asked: Asked, out: Place, options: EmbedOptions, 
     )
     todo, stale = asked.todo(writer.done(), writer.failures, options.retry_failed)
     writer.remove(stale)
-    embedded, windows, sound_s, failed = 0, 0, 0.0, 0
+    embedded, windows, failed = 0, 0, 0
+    sound_s = 0.0 if "duration_s" in engine.columns else None
     progress.start("embedding", len(asked), "files", done=len(asked) - len(todo))
     results = engine.run(asked.jobs(list(todo)))
     try:
@@ -157,12 +158,14 @@ def _embed(engine: Extraction, asked: Asked, out: Place, options: EmbedOptions, 
             if isinstance(result, Embedded):
                 writer.add(item, stamp, result)
                 embedded, windows = embedded + 1, windows + len(result.embeddings)
-                sound_s += result.met.get("duration_s", 0.0)
+                if sound_s is not None:
+                    sound_s += result.met["duration_s"]
             else:
                 failed += 1
                 writer.fail(Failure(key_of(item), result.cause, result.offset_s, stamp))
-            speed = sound_s / (time.monotonic() - began)
-            progress.advance(1, speed=f"{speed:.0f} x real time", failed=failed)
+            elapsed_s = time.monotonic() - began
+            speed = {} if sound_s is None else {"speed": f"{sound_s / elapsed_s:.0f} x real time"}
+            progress.advance(1, **speed, failed=failed)
     finally:
         results.close()
         progress.close()

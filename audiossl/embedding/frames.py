@@ -73,13 +73,13 @@ class Grid:
 
 
 def grid_of(bundle: Bundle, options: FrameOptions) -> Grid:
-    """The grid that the front end of `bundle` can make of `options`."""
-    config = bundle.recipe.frontend
-    frame_s = config.hop / config.sample_rate
+    """The grid that the front end of `bundle` can make of `options` (raises `UsageError`: it takes no sounds)."""
+    config, rate = bundle.recipe.frontend, bundle.sample_rate
+    frame_s = config.hop / rate
     crop_s = min(bundle.recipe.data.crop_s, options.max_window_s)
     window_s = crop_s if options.window_s == "auto" else options.window_s
     step, length = int(options.hop_s / frame_s + _ROUNDING), round(window_s / frame_s)
-    return Grid(max(1, step), max(1, length), config.hop, config.sample_rate)
+    return Grid(max(1, step), max(1, length), config.hop, rate)
 
 
 def rows_at_once(window_s: float, device: torch.device) -> int:

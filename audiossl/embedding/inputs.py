@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from audiossl.data.items import SCHEMA, Items
 from audiossl.data.manifest import load_items, named_task, shipped_manifests
-from audiossl.data.walk import SOUND_SUFFIXES, find_names
+from audiossl.data.walk import find_names
 from audiossl.errors import UsageError
+from audiossl.modality import Modality
 from audiossl.places.connect import connect
 from audiossl.places.listing import find, has_pattern
 from audiossl.places.urls import absolute, is_web, path_of, shown, url_of
@@ -29,13 +30,14 @@ _AT_ONCE = 1 << 16
 _KEY = ["path", "start_s", "end_s"]
 
 
-def gather(inputs: Sequence[str | Path], root: Path | None = None) -> Items:
+def gather(inputs: Sequence[str | Path], modality: Modality, root: Path | None = None) -> Items:
     """The items of all inputs, in order, each once.
 
     Args:
-        inputs: sound files, folders (with all below), patterns such as `day1/*.flac`, URLs of all these, CSV tables,
-            manifests or their shipped names; `-` for a list on standard input (see `listed`). A sound file need not
-            exist: it will be listed as failed.
+        inputs: files, folders (with all below), patterns such as `day1/*.flac`, URLs of all these, CSV tables,
+            manifests or their shipped names; `-` for a list on standard input (see `listed`). A file of the modality
+            need not exist: it will be listed as failed.
+        modality: what is looked for in folders, and what tables and manifests must be of.
         root: the folder of a manifest's or table's files.
 
     Raises:
@@ -43,8 +45,10 @@ def gather(inputs: Sequence[str | Path], root: Path | None = None) -> Items:
         DataError: a folder, table or manifest that cannot be used.
     """
     if not inputs:
-        raise UsageError("give at least one sound file, folder, URL, CSV or manifest, or - for a list on stdin")
-    tables = [table for name in inputs for table in _tables(name, root)]
+        raise UsageError(
+            f"give at least one {modality.noun} file, folder, URL, CSV or manifest, or - for a list on stdin"
+        )
+    tables = [table for name in inputs for table in _tables(name, modality, root)]
     name = shown(inputs[0]) if len(inputs) == 1 else f"{len(inputs)} inputs"
     return Items(_each_once(pa.concat_tables(tables)), Path("/"), name)
 
@@ -70,14 +74,14 @@ def _line(line: bytes) -> bytes:
     return line.removesuffix(b"\r")
 
 
-def _tables(given: str | Path, root: Path | None) -> Iterator[pa.Table]:
+def _tables(given: str | Path, modality: Modality, root: Path | None) -> Iterator[pa.Table]:
     """The items of one input."""
     if url := url_of(given):
-        yield from _sounds(_remote(url))
+        yield from _whole_files(_remote(url, modality))
         return
     if given == STDIN:
         count = 0
-        for table in _sounds(_checked(listed(sys.stdin.buffer))):
+        for table in _whole_files(_checked(listed(sys.stdin.buffer))):
             count += table.num_rows
             yield table
         if not count:
@@ -89,31 +93,31 @@ def _tables(given: str | Path, root: Path | None) -> Iterator[pa.Table]:
         matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - keeps `./` and absolute names as written
         if not matches:
             raise UsageError(f"nothing matches {name}; check the pattern, or quote it less")
-        yield from _sounds(match for match in matches if not os.path.isdir(match))  # noqa: PTH112
+        yield from _whole_files(match for match in matches if not os.path.isdir(match))  # noqa: PTH112
         for match in matches:
             if os.path.isdir(match):  # noqa: PTH112
-                yield from _tables(match, None)
-    elif _is_one_sound(path):
-        yield from _sounds([name])
+                yield from _tables(match, modality, None)
+    elif _is_one_file(path, modality):
+        yield from _whole_files([name])
     elif path.is_dir() and not (path / "metadata.csv").is_file():
         folder = absolute(path)
-        yield from _sounds((f"{folder}/{below}" for below in find_names(path, "audio")), folder)
+        yield from _whole_files((f"{folder}/{below}" for below in find_names(path, modality.name)), folder)
     else:
         is_table = named_task(name)[0] in shipped_manifests() or path.suffix.lower() in _TABLES
-        items = load_items(name, root if is_table else None)
+        items = load_items(name, root if is_table else None, modality=modality.name)
         paths = pa.array((absolute(file) for file in items.paths()), pa.string())
         yield items.table.set_column(SCHEMA.get_field_index("path"), SCHEMA.field("path"), paths)
 
 
-def _remote(url: str) -> list[str]:
-    """The URLs of the sounds that a URL means; that of a sound is not asked for yet."""
+def _remote(url: str, modality: Modality) -> list[str]:
+    """The URLs of the files that a URL means; that of a file is not asked for yet."""
     connect(url)
     suffix = PurePosixPath(shown(url)).suffix.lower()
     if suffix in _TABLES:
         raise UsageError(f"{shown(url)}: tables and manifests are read from local files only; copy it here first")
-    if not has_pattern(url) and (suffix in SOUND_SUFFIXES or (is_web(url) and not shown(url).endswith("/"))):
+    if not has_pattern(url) and (suffix in modality.suffixes or (is_web(url) and not shown(url).endswith("/"))):
         return [url]
-    return find(url, SOUND_SUFFIXES)
+    return find(url, modality.suffixes)
 
 
 def _checked(names: Iterable[str]) -> Iterator[str]:
@@ -126,13 +130,13 @@ def _checked(names: Iterable[str]) -> Iterator[str]:
         yield name
 
 
-def _is_one_sound(path: Path) -> bool:
+def _is_one_file(path: Path, modality: Modality) -> bool:
     if path.exists():
         return not path.is_dir() and path.suffix.lower() not in _TABLES
-    return path.suffix.lower() in SOUND_SUFFIXES
+    return path.suffix.lower() in modality.suffixes
 
 
-def _sounds(names: Iterable[str], folder: str = "") -> Iterator[pa.Table]:
+def _whole_files(names: Iterable[str], folder: str = "") -> Iterator[pa.Table]:
     """Whole files as tables; an item is called as its file, or as its path below `folder`."""
     feed = iter(names)
     while part := list(islice(feed, _AT_ONCE)):

@@ -1,7 +1,7 @@
-"""From what a user asks with to a vector: an item of the store by its id or path, or a sound from anywhere.
+"""From what a user asks with to a vector: an item of the store by its id or path, or a file from anywhere.
 
 `NAME@SECONDS` is the window of NAME that holds that moment; NAME alone is the whole clip, the mean over its windows.
-A sound from outside is embedded by the model that made the store, with the store's parameters.
+A file from outside is embedded by the model that made the store, with the store's parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audiossl.embedding.store import Kind, Rows, Store
-from audiossl.errors import AudioError, UsageError
+from audiossl.errors import MediaError, UsageError
 from audiossl.places.urls import absolute, shown, url_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Queries(NamedTuple):
-    """Vectors to search with (Q, D), and for each its row among the store's clips, -1 for a sound from outside."""
+    """Vectors to search with (Q, D), and for each its row among the store's clips, -1 for a file from outside."""
 
     vectors: Array
     items: Rows
@@ -50,7 +50,7 @@ def resolve(store: Store, names: Sequence[str], model: str | Path | None = None)
 
     Raises:
         UsageError: a name means nothing or several items, no window holds its moment, or the model is another.
-        AudioError: a sound from outside cannot be read.
+        MediaError: a file from outside cannot be read.
     """
     meanings = _meanings(store, names)
     query_QD = np.empty((len(names), store.embedding_dim), np.float32)
@@ -87,12 +87,13 @@ def _meaning(
         if items or Path(asked).is_file() or (url_of(asked) and (asked, moment_s) == meanings[-1]):
             return _Meaning(items[0] if items else -1, asked, moment_s)
     near = get_close_matches(name, ids.to_pylist(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "give an id of the store, or the path of a sound file"
+    other = f"give an id of the store, or the path of a {store.modality.noun} file"
+    hint = f"did you mean {near[0]}?" if near else other
     raise UsageError(f"{shown(name)} is no item of {store.folder} and no file; {hint}")
 
 
 def _embedded(engine: Engine, meanings: Sequence[_Meaning]) -> Array:
-    """The vector of each sound from outside."""
+    """The vector of each file from outside."""
     from audiossl.embedding.jobs import Embedded, Job
 
     vectors = np.empty((len(meanings), engine.embedding_dim), np.float32)
@@ -100,7 +101,7 @@ def _embedded(engine: Engine, meanings: Sequence[_Meaning]) -> Array:
     for done in engine.run(jobs):
         meaning = meanings[done.job.index]
         if not isinstance(done, Embedded):
-            raise AudioError(shown(meaning.path), done.cause, done.offset_s)
+            raise MediaError(shown(meaning.path), done.cause, done.offset_s)
         if meaning.moment_s is None:
             vectors[done.job.index] = done.clip
         else:
@@ -142,6 +143,8 @@ def _parts(name: str) -> tuple[str, float | None]:
 
 def _holding(start_s: np.ndarray, end_s: np.ndarray, moment_s: float, path: str) -> int:
     """The window that holds a moment; of several, the one whose middle is nearest, and the earlier of equals."""
+    if np.isnan(start_s).all():
+        raise UsageError(f"{path}: has no time to choose a window by; leave @{moment_s:g} out")
     holds = (start_s <= moment_s) & (moment_s < end_s)
     if not holds.any():
         raise UsageError(f"{path}: no window holds {moment_s:g} s; they lie between {start_s[0]:g} and {end_s[-1]:g} s")
@@ -149,7 +152,7 @@ def _holding(start_s: np.ndarray, end_s: np.ndarray, moment_s: float, path: str)
 
 
 def _engine(store: Store, model: str | Path | None) -> Engine:
-    """The store's model with its parameters. torch is imported here, for sounds from outside only."""
+    """The store's model with its parameters. torch is imported here, for files from outside only."""
     from audiossl.embedding.engine import Engine
     from audiossl.embedding.options import EmbedOptions
 

@@ -1,4 +1,4 @@
-"""Which rows of a store sound like a query."""
+"""Which rows of a store are like a query."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def search(
 ) -> list[Found]:
     """The `k` rows most similar to each query; among equally similar ones the earlier path and time first.
 
-    A query is the id or path of an item in the store, whose own rows are then left out, or a sound file from anywhere,
+    A query is the id or path of an item in the store, whose own rows are then left out, or a file from anywhere,
     which the store's own model embeds. `NAME@SECONDS` asks with the one window that holds that moment.
 
     Args:
@@ -65,11 +65,11 @@ def search(
 
     Raises:
         UsageError: no query, one that is neither in the store nor a file, another model, or `k` below 1.
-        DataError: there is no store, or it is empty or damaged; `AudioError` for a query that cannot be read.
+        DataError: there is no store, or it is empty or damaged; `MediaError` for a query that cannot be read.
     """
     names = [str(name) for name in ([queries] if isinstance(queries, str | Path) else queries)]
     if not names:
-        raise UsageError("give at least one query: an id of the store, or the path of a sound file")
+        raise UsageError("give at least one query: an id of the store, or the path of a file")
     if k < 1:
         raise UsageError(f"k is {k}; ask for 1 hit or more")
     store = open_store(folder)

@@ -2,7 +2,7 @@
 
     index.json             the model's sha256, every parameter, and each finished shard with its size and sha256
     clips-00000.parquet    one row per file (or part of one): what it is, what was met, its embedding
-    windows-00000.parquet  one row per window: where it is in the file, its embedding
+    windows-00000.parquet  one row per window: where it is in the file (null in a picture), its embedding
     failures.csv           what could not be embedded, and why
 
 Promise: a shard that the index names is whole, and both its files are there; whatever the index does not name is left
@@ -31,6 +31,7 @@ from audiossl.embedding.index import Kind as Kind
 from audiossl.embedding.index import Part, Shard
 from audiossl.embedding.shares import open_index
 from audiossl.errors import DataError
+from audiossl.modality import Modality, modality_named
 from audiossl.places.folder import Place, Remote, place_of, read_table, write_with
 
 if TYPE_CHECKING:
@@ -112,6 +113,11 @@ class Store:
     def embedding_dim(self) -> int:
         """D."""
         return int(self.about["embedding_dim"])
+
+    @property
+    def modality(self) -> Modality:
+        """Of the files that were embedded."""
+        return modality_named(self.about["model"].get("modality"))
 
     @property
     def bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""A sound from anywhere as a local file, for as long as it is read."""
+"""A file from anywhere as a local file, for as long as it is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from audiossl.errors import AudioError, AudiosslError, WriteError
+from audiossl.errors import AudiosslError, MediaError, WriteError
 from audiossl.places.connect import connect, patiently, why
 from audiossl.places.urls import path_of, shown, url_of
 
@@ -19,7 +19,7 @@ def at_hand(place: str | Path) -> Iterator[Path]:
     """A local file with the content of `place`: that file itself, or a copy that is removed afterwards.
 
     Raises:
-        AudioError: it cannot be fetched. One that is raised inside names `place`, not the copy.
+        MediaError: it cannot be fetched. One that is raised inside names `place`, not the copy.
         WriteError: the folder for temporary files is full or cannot be written.
     """
     url = url_of(place)
@@ -30,8 +30,8 @@ def at_hand(place: str | Path) -> Iterator[Path]:
     try:
         _fetch(url, copy)
         yield copy
-    except AudioError as error:
-        raise AudioError(shown(url), error.cause, error.offset_s) from error
+    except MediaError as error:
+        raise type(error)(shown(url), error.cause, error.offset_s) from error
     finally:
         copy.unlink(missing_ok=True)
 
@@ -45,7 +45,7 @@ def _fetch(url: str, copy: Path) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WriteError(f"{copy.parent}: is full; let TMPDIR name a folder with more room") from error
-        raise AudioError(shown(url), why(error)) from error
+        raise MediaError(shown(url), why(error)) from error
 
 
 def _temporary() -> Path:

@@ -72,7 +72,7 @@ def find(url: str, suffixes: Collection[str]) -> list[str]:
         raise UsageError(f"{shown(url)}: matches nothing; check the pattern, or quote it less")
     if not names:
         looked_for = " ".join(sorted(suffixes))
-        raise DataError(f"{shown(url)}: holds no sound file; files ending in {looked_for} were looked for")
+        raise DataError(f"{shown(url)}: holds no file to read; files ending in {looked_for} were looked for")
     return sorted(_again(base, root, name) for name in set(names))
 
 

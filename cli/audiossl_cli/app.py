@@ -66,7 +66,7 @@ def audiossl(
     ] = False,
     debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks; works after a command too.")] = False,
 ) -> None:
-    """Self-supervised learning of sound: pretrain an encoder, embed sounds, evaluate the embeddings.
+    """Self-supervised learning of sound, and of pictures: pretrain an encoder, embed files, evaluate the embeddings.
 
     Example: audiossl pretrain audio/esc50_simclr --on my_sounds/ --out runs/mine
     """

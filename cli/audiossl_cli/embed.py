@@ -1,4 +1,4 @@
-"""`audiossl embed`: from sounds to a folder of embeddings."""
+"""`audiossl embed`: from sounds or pictures to a folder of embeddings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def embed(
         list[str] | None,
         typer.Argument(
             metavar="INPUT...",
-            help="Sound files, folders, patterns, URLs, CSV tables, manifests or their names; - for a list on stdin.",
+            help="Files, folders, patterns, URLs, CSV tables, manifests or their names; - for a list on stdin.",
         ),
     ] = None,
     out: Annotated[
@@ -117,7 +117,7 @@ def embed(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Embed sounds: one row per window and one per file, in Parquet.
+    """Embed sounds or pictures, whichever the encoder was trained on: one row per window and one per file, in Parquet.
 
     The same command again continues, and does only what is new or has changed. Files that cannot be read are listed
     in failures.csv and never stop the others; the exit code is then 4.
@@ -128,7 +128,7 @@ def embed(
 
     With --engine ray (pip install 'audiossl-toolkit[ray]') every core, or every GPU, of the cluster gets a process, at
     most --workers of them. Run it on one of its machines, with audiossl installed on all. The model travels by itself;
-    the sounds must be found under the same names everywhere. The folder is filled here, as without it.
+    the files must be found under the same names everywhere. The folder is filled here, as without it.
 
     Example: audiossl embed runs/mine/encoder.safetensors recordings/ --out embeddings --window-s 1 --hop-s 0.5
     """
@@ -139,7 +139,7 @@ def embed(
         list_layers(model, as_json)
         return
     if not files or not out:
-        missing = "what to embed: INPUT, a file or folder of sounds" if not files else "--out DIR for the embeddings"
+        missing = "what to embed: INPUT, a file or a folder" if not files else "--out DIR for the embeddings"
         raise UsageError(f"give {missing}; see audiossl embed --help")
     told = {
         "window_s": number("--window-s", window_s),
@@ -175,7 +175,7 @@ def list_layers(model: str, as_json: bool) -> None:
         emit_json([layer._asdict() for layer in layers])
     else:
         rows = [[name, dimensions, frames or "one row"] for name, dimensions, frames in layers]
-        emit_table(["layer", "dimensions", "frames a second"], rows, title=model)
+        emit_table(["layer", "dimensions", "frames per second or picture"], rows, title=model)
 
 
 def number(flag: str, text: str | None) -> float | str | None:
@@ -196,8 +196,10 @@ def sentence(report: EmbedReport) -> str:
     done = f"{report.out}: {report.embedded} of {report.items} files embedded in {duration(report.wall_s)}"
     if report.embedded:
         rows = "frames" if report.parameters.get("pool") == "none" else "windows"
-        speeds = f"{report.files_per_s:.3g} files/s, {report.times_real_time:.0f} times real time"
-        done += f" ({report.windows} {rows}, {speeds})"
+        told = [f"{report.files_per_s:.3g} files/s"]
+        if report.times_real_time is not None:
+            told = [f"{report.windows} {rows}", *told, f"{report.times_real_time:.0f} times real time"]
+        done += f" ({', '.join(told)})"
     if report.skipped:
         done += f", {report.skipped} were there already"
     if report.failed:

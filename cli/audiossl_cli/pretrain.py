@@ -1,4 +1,4 @@
-"""`audiossl pretrain`: from a recipe and sounds to an encoder."""
+"""`audiossl pretrain`: from a recipe and sounds or pictures to an encoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pretrain(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (audiossl recipe list).")],
     on: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Train on this: a folder of sounds, a CSV, a manifest or its name."),
+        typer.Option(metavar="SOURCE", help="Train on this: a folder of files, a CSV, a manifest or its name."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The folder that holds the files of the recipe's manifest.")
@@ -48,7 +48,7 @@ def pretrain(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Pretrain an encoder on sounds without labels.
+    """Pretrain an encoder on sounds or pictures without labels.
 
     The same command again continues an interrupted run.
 
@@ -60,15 +60,18 @@ def pretrain(
     if dry_run:
         show_plan(told, as_json)
         return
+    from audiossl.modality import modality_of
     from audiossl.training.pretrain import pretrain as train
 
     hush()
     folder = out or Path("runs") / (Path(recipe).stem if told.name == "unnamed" else told.name)
-    report(train(told, folder, fresh=fresh, progress=progress(), say=say), folder, as_json)
+    result = train(told, folder, fresh=fresh, progress=progress(), say=say)
+    report(result, folder, modality_of(told).nouns, as_json)
 
 
 def show_plan(recipe: Recipe, as_json: bool) -> None:
     """Print the recipe as it would run on this data and this machine, with the reason of every choice."""
+    from audiossl.modality import modality_of
     from audiossl.recipe.auto import total_steps
     from audiossl.recipe.load import dump_recipe
     from audiossl.training.prepare import find_items, resolve_recipe
@@ -76,7 +79,7 @@ def show_plan(recipe: Recipe, as_json: bool) -> None:
     items = find_items(recipe)
     resolved, choices = resolve_recipe(recipe, items)
     steps = total_steps(resolved, len(items))
-    say(f"{len(items)} clips, {steps} steps")
+    say(f"{len(items)} {modality_of(recipe).nouns}, {steps} steps")
     for choice in choices:
         say(f"{choice.field}: {choice.value} ({choice.why})")
     if as_json:
@@ -85,11 +88,11 @@ def show_plan(recipe: Recipe, as_json: bool) -> None:
         emit(dump_recipe(resolved).rstrip())
 
 
-def report(result: PretrainResult, folder: Path, as_json: bool) -> None:
-    """Print what the run came to.
+def report(result: PretrainResult, folder: Path, nouns: str, as_json: bool) -> None:
+    """Print what the run on `nouns` came to.
 
     Raises:
-        SomeInputsFailed: the encoder is there, but some clips could not be read.
+        SomeInputsFailed: the encoder is there, but some files could not be read.
     """
     health = None if result.health is None else result.health.as_metrics()
     if as_json:
@@ -105,12 +108,13 @@ def report(result: PretrainResult, folder: Path, as_json: bool) -> None:
         )
     elif result.bundle:
         emit(f"{result.bundle}")
-        say(f"Next: audiossl embed {result.bundle} my_sounds/ --out embeddings/")
+        say(f"Next: audiossl embed {result.bundle} my_{nouns}/ --out embeddings/")
     if result.stopped_by is not None:
         say(f"stopped at step {result.steps} of {result.total_steps}; the same command continues")
         raise typer.Exit(128 + result.stopped_by)
     if result.failures:
-        raise SomeInputsFailed(f"{folder / 'failures.csv'}: lists {len(result.failures)} clips that could not be read")
+        failures = folder / "failures.csv"
+        raise SomeInputsFailed(f"{failures}: lists {len(result.failures)} {nouns} that could not be read")
 
 
 def overrides(

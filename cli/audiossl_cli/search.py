@@ -1,4 +1,4 @@
-"""`audiossl search`: what in a folder of embeddings sounds like this, and what is there twice."""
+"""`audiossl search`: what in a folder of embeddings is like this, and what is there twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from audiossl.embedding.hits import Hit
     from audiossl.embedding.search import Found
 
-HIT = ["similarity", "path", "start_s", "end_s", "labels"]
+TIMES = ["start_s", "end_s"]
 
 
 class Kind(str, enum.Enum):
@@ -45,7 +45,7 @@ def search(
         list[str] | None,
         typer.Argument(
             metavar="[QUERY]...",
-            help="Ids or paths of items in DIR, or sound files from anywhere; NAME@2.5 asks with the window at 2.5 s.",
+            help="Ids or paths of items in DIR, or files from anywhere; NAME@2.5 asks with the window at 2.5 s.",
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", metavar="N", help="How many hits per query.")] = 20,
@@ -68,8 +68,14 @@ def search(
     index: Annotated[
         Index, typer.Option(help="faiss looks only near the query: for more than a million rows.")
     ] = Index.exact,
-    save_sounds: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Write every hit as a WAV file into this folder.")
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            "--save-sounds",
+            metavar="OUT",
+            help="Write every hit as a file into this folder: its sound as WAV, or its picture.",
+        ),
     ] = None,
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="List groups of near-duplicates instead; takes no query.")
@@ -80,11 +86,11 @@ def search(
     csv: Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Write the table to this file too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Find what sounds most like a query, or what is there twice, in a folder of embeddings.
+    """Find what is most like a query, or what is there twice, in a folder of embeddings of sounds or pictures.
 
-    A query from the folder is never its own hit. A sound from elsewhere is embedded by the model that made the folder.
+    A query from the folder is never its own hit. A file from elsewhere is embedded by the model that made the folder.
 
-    Examples: audiossl search embeddings bark.wav --k 5 --save-sounds hits
+    Examples: audiossl search embeddings bark.wav --k 5 --save hits
     audiossl search embeddings --duplicates --threshold 0.98
     """
     from audiossl.errors import UsageError
@@ -111,13 +117,11 @@ def search(
         model=model,
     )
     several = len(found) > 1
-    columns = [*(["query"] if several else []), "rank", *HIT]
-    rows = [
-        [*([one.query] if several else []), rank, *cells(hit)] for one in found for rank, hit in enumerate(one.hits, 1)
-    ]
-    show([one.as_json() for one in found], columns, rows, csv, as_json)
-    if save_sounds:
-        save(found, save_sounds)
+    heads = [[*([one.query] if several else []), rank] for one in found for rank, _ in enumerate(one.hits, 1)]
+    columns, rows = table(heads, [hit for one in found for hit in one.hits])
+    show([one.as_json() for one in found], [*(["query"] if several else []), "rank", *columns], rows, csv, as_json)
+    if save:
+        save_files(folder, found, save)
 
 
 def list_duplicates(folder: str, csv: Path | None, as_json: bool, **options: object) -> None:
@@ -125,18 +129,23 @@ def list_duplicates(folder: str, csv: Path | None, as_json: bool, **options: obj
     from audiossl.embeddings import duplicates as run
 
     report = run(folder, progress=progress(), **options)  # type: ignore[arg-type]
-    columns = ["group", *HIT]
-    rows = [[number, *cells(hit)] for number, group in enumerate(report.groups, 1) for hit in group]
-    show(report.as_json(), columns, rows, csv, as_json)
+    heads = [[number] for number, group in enumerate(report.groups, 1) for _ in group]
+    columns, rows = table(heads, [hit for group in report.groups for hit in group])
+    show(report.as_json(), ["group", *columns], rows, csv, as_json)
     say(
         f"{len(report.groups):,} groups of {len(rows):,} near-duplicates (cosine {report.threshold:g} or more) among "
         f"{report.compared:,} {report.kind}"
     )
 
 
-def cells(hit: Hit) -> list[object]:
-    """A hit as cells of a table."""
-    return [hit.similarity, hit.path, hit.start_s, hit.end_s, ", ".join(hit.labels)]
+def table(heads: Sequence[Sequence[object]], hits: Sequence[Hit]) -> tuple[list[str], list[list[object]]]:
+    """The names of a table's last columns, and its rows: heads, then hits; without times where nothing has one."""
+    times = TIMES if not hits or any(hit.start_s is not None for hit in hits) else []
+    rows = [
+        [*head, hit.similarity, hit.path, *(getattr(hit, name) for name in times), ", ".join(hit.labels)]
+        for head, hit in zip(heads, hits, strict=True)
+    ]
+    return ["similarity", "path", *times, "labels"], rows
 
 
 def show(
@@ -160,12 +169,12 @@ def show(
         emit("nothing found")
 
 
-def save(found: Sequence[Found], out: Path) -> None:
-    """Write the hits as sounds; those that cannot be read are told, and the others written."""
-    from audiossl.embedding.hit_sounds import save_sounds
+def save_files(folder: str, found: Sequence[Found], out: Path) -> None:
+    """Write the hits as files; those that cannot be read are told, and the others written."""
+    from audiossl.embedding.hit_files import save_hits
     from audiossl.errors import SomeInputsFailed
 
-    saved = save_sounds(found, out)
-    say(f"{len(saved.paths)} sounds written to {out}")
+    saved = save_hits(folder, found, out)
+    say(f"{len(saved.paths)} files written to {out}")
     if saved.failures:
-        raise SomeInputsFailed("\n".join([*saved.failures[:5], f"{len(saved.failures)} hits have no sound"]))
+        raise SomeInputsFailed("\n".join([*saved.failures[:5], f"{len(saved.failures)} hits cannot be read"]))

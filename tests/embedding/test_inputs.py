@@ -13,6 +13,7 @@ from audiossl.api import embed
 from audiossl.embedding.inputs import gather, listed
 from audiossl.embedding.store import open_store
 from audiossl.errors import DataError, UsageError
+from audiossl.modality import AUDIO
 from audiossl_cli.app import run
 from tests.embedding.conftest import RATE, chirp
 
@@ -73,7 +74,7 @@ def test_a_file_whose_name_is_no_text_is_embedded_and_known_again(bundle, sounds
     assert name == f"{path.parent.as_uri()}/caf%E9.wav"
     assert embed(bundle, path.parent, out).skipped == 1
     stdin(os.fsencode(path) + b"\n")
-    assert len(gather(["-"])) == 1 and gather([name, path]).column("path") == [name]
+    assert len(gather(["-"], AUDIO)) == 1 and gather([name, path], AUDIO).column("path") == [name]
 
 
 def test_a_table_says_which_part_of_which_file_and_its_faults_have_a_line(bundle, sounds, tmp_path, monkeypatch):
@@ -98,8 +99,8 @@ def test_names_are_gathered_as_a_table_in_order_and_once(sounds, tmp_path):
     folder = sounds(0.1, 0.1)
     (folder / "b").mkdir()
     (folder / "b" / "c.wav").write_bytes(b"x")
-    items = gather([folder, str(folder / "a.wav"), str(folder / "*")])
+    items = gather([folder, str(folder / "a.wav"), str(folder / "*")], AUDIO)
     assert items.column("id") == ["a.wav", "b/c.wav", "b.wav"]
     assert items.column("path") == [str(folder / name) for name in ("a.wav", "b/c.wav", "b.wav")]
     with pytest.raises(UsageError, match="nothing matches"):
-        gather([str(folder / "*.flac")])
+        gather([str(folder / "*.flac")], AUDIO)

@@ -14,9 +14,9 @@ from audiossl.api import embed
 from audiossl.bundle.save import save_bundle
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Item, Items
-from audiossl.embedding.hit_sounds import save_sounds
+from audiossl.embedding.hit_files import save_hits
 from audiossl.embedding.standardise import fit_scale, scaled_blocks
-from audiossl.errors import AudioError, CheckpointError, DataError, UsageError
+from audiossl.errors import CheckpointError, DataError, MediaError, UsageError
 from audiossl.evaluation.measures.retrieval import rank_queries
 from audiossl.evaluation.probes import run as run_protocol
 from audiossl.evaluation.protocol import load_protocol
@@ -230,7 +230,7 @@ def test_bad_queries_are_told_in_one_sentence(zoo, heard, tmp_path):
     with pytest.raises(DataError, match="holds no embeddings"):
         search(tmp_path / "sounds", "a.wav")
     (tmp_path / "noise.wav").write_bytes(b"no sound")
-    with pytest.raises(AudioError, match=r"noise\.wav"):
+    with pytest.raises(MediaError, match=r"noise\.wav"):
         search(heard[0], tmp_path / "noise.wav")
     twice = write_store(
         tmp_path / "twice",
@@ -244,7 +244,7 @@ def test_bad_queries_are_told_in_one_sentence(zoo, heard, tmp_path):
 
 def test_hits_are_saved_as_long_as_their_rows_at_their_files_rate(heard, tmp_path):
     store, folder = heard
-    saved = save_sounds(search(store, "a.wav", k=3), tmp_path / "hits")
+    saved = save_hits(store, search(store, "a.wav", k=3), tmp_path / "hits")
     assert len(saved.paths) == 3 and not saved.failures
     for rank, (path, hit) in enumerate(zip(saved.paths, search(store, "a.wav", k=3)[0].hits, strict=True), 1):
         assert path.name == f"0{rank}_{hit.similarity:.4f}_{hit.id}"
@@ -253,7 +253,7 @@ def test_hits_are_saved_as_long_as_their_rows_at_their_files_rate(heard, tmp_pat
         assert rate == RATE and len(samples) == RATE // 2
         assert np.allclose(samples, source[round(hit.start_s * RATE) :][: len(samples)], atol=2**-15)
     (folder / "b.wav").unlink()
-    again = save_sounds(search(store, ["a.wav", "c.wav"], k=2, kind="clips"), tmp_path / "more")
+    again = save_hits(store, search(store, ["a.wav", "c.wav"], k=2, kind="clips"), tmp_path / "more")
     assert [path.relative_to(tmp_path / "more").parts[0] for path in again.paths] == ["01_a", "02_c"]
     assert len(again.failures) == 2 and "b.wav: does not exist" in again.failures[0]
 

@@ -26,7 +26,7 @@ def test_search_prints_writes_and_saves_the_same_hits(store, tmp_path, capsys):
     )
     said = capsys.readouterr()
     (found,) = json.loads(said.out)
-    assert found["query"] == "a.wav" and len(found["hits"]) == 3 and "3 sounds written" in said.err
+    assert found["query"] == "a.wav" and len(found["hits"]) == 3 and "3 files written" in said.err
     with (tmp_path / "hits.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["rank"] for row in rows] == ["1", "2", "3"]

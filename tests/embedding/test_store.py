@@ -21,6 +21,7 @@ from audiossl.embedding.inputs import gather
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.store import KINDS, Store, open_store
 from audiossl.errors import DataError, UsageError, WriteError
+from audiossl.modality import AUDIO
 from tests.embedding.conftest import RATE, chirp
 
 LENGTHS = (1.0, 0.3, 2.5, 1.0, 1.7)
@@ -199,7 +200,7 @@ def test_an_interrupted_call_keeps_what_it_has(bundle, sounds, tmp_path):
         def advance(self, *_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-    items, out = gather([sounds(*LENGTHS)]), tmp_path / "out"
+    items, out = gather([sounds(*LENGTHS)], AUDIO), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         embed_items(bundle, items, out, EmbedOptions(workers=1), progress=Impatient())
     assert open_store(out).clips().num_rows == 1
@@ -238,14 +239,14 @@ def test_impossible_options_are_usage_errors(bundle, sounds, tmp_path, options):
 def test_inputs_of_every_kind_are_gathered_once_each(sounds, tmp_path, monkeypatch):
     folder = sounds(1.0, 1.0)
     monkeypatch.chdir(tmp_path)
-    paths = gather(["sounds", "sounds/a.wav", "sounds/*.wav", str(folder / "b.wav"), "gone.wav"]).column("path")
+    paths = gather(["sounds", "sounds/a.wav", "sounds/*.wav", str(folder / "b.wav"), "gone.wav"], AUDIO).column("path")
     assert paths == [str(folder / "a.wav"), str(folder / "b.wav"), str(tmp_path / "gone.wav")]
     with pytest.raises(UsageError, match="nothing matches"):
-        gather(["sounds/*.flac"])
+        gather(["sounds/*.flac"], AUDIO)
     with pytest.raises(UsageError, match="at least one"):
-        gather([])
+        gather([], AUDIO)
     with pytest.raises(DataError):
-        gather(["no_such_data_set"])
+        gather(["no_such_data_set"], AUDIO)
 
 
 def test_when_everything_fails_the_store_is_empty_but_whole(bundle, sounds, tmp_path):

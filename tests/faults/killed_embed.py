@@ -29,6 +29,7 @@ import audiossl_cli.embed as command
 from audiossl.embedding.inputs import gather
 from audiossl.embedding.store import open_store
 from audiossl.errors import DataError
+from audiossl.modality import AUDIO
 from audiossl_cli.app import run
 
 
@@ -86,7 +87,7 @@ def one_run(arguments: list[str], shard_items: int, moment: str, shared: mmap.mm
 def main() -> None:
     model, sounds, out, shard_items, *moments = sys.argv[1:]
     api.load(model).embed(np.zeros(800), 16_000)  # what torch does at its first use is done once,
-    gather([sounds])  # and what Arrow does
+    gather([sounds], AUDIO)  # and what Arrow does
     arguments = ["embed", model, sounds, "--out", out, "--window-s", "0.1", "--json"]
     for moment in moments:
         shared = mmap.mmap(-1, 8)

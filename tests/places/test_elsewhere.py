@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from audiossl.data.walk import SOUND_SUFFIXES
-from audiossl.errors import AudioError, DataError, UsageError, WriteError
+from audiossl.errors import AudioError, DataError, MediaError, UsageError, WriteError
 from audiossl.places.connect import connect
 from audiossl.places.fetch import at_hand
 from audiossl.places.folder import Remote, place_of
@@ -51,11 +51,11 @@ def test_what_is_not_there_is_asked_for_once_and_what_may_pass_three_times(web):
     with at_hand(f"{web.url}/busy.wav") as path:
         assert path.stat().st_size == 10_000
     for name, cause in {"gone": "does not exist", "cut": "is cut"}.items():
-        with pytest.raises(AudioError, match=cause), at_hand(f"{web.url}/{name}.wav?SECRET"):
+        with pytest.raises(MediaError, match=cause), at_hand(f"{web.url}/{name}.wav?SECRET"):
             pass
     assert web.asked == {"/busy.wav": 3, "/gone.wav": 1, "/cut.wav": 3}
     web.busy["/busy.wav"] = 9
-    with pytest.raises(AudioError, match=r"busy\.wav: cannot be reached \(the server answered 503 "):
+    with pytest.raises(MediaError, match=r"busy\.wav: cannot be reached \(the server answered 503 "):
         at_hand(f"{web.url}/busy.wav").__enter__()
 
 
@@ -63,7 +63,7 @@ def test_a_refused_connection_names_the_address_and_no_secret(web):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(AudioError) as caught, at_hand(f"http://me:SECRET@127.0.0.1:{port}/a.wav?SECRET"):
+    with pytest.raises(MediaError) as caught, at_hand(f"http://me:SECRET@127.0.0.1:{port}/a.wav?SECRET"):
         pass
     told = str(caught.value)
     assert told.startswith(f"http://127.0.0.1:{port}/a.wav: cannot be reached") and "SECRET" not in told
@@ -76,7 +76,7 @@ def test_a_server_that_falls_silent_is_left(web, monkeypatch):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with (
-            pytest.raises(AudioError, match=r"no answer within 0.2 s"),
+            pytest.raises(MediaError, match=r"no answer within 0.2 s"),
             at_hand(f"http://127.0.0.1:{silent.getsockname()[1]}/a.wav"),
         ):
             pass
