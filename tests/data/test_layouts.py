@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +128,23 @@ def test_the_pickles_of_cifar10_are_not_opened_and_the_way_out_is_told(tmp_path:
         load_items("cifar10", tmp_path)
     with pytest.raises(DataError, match=r"is not cifar10; give .* that holds `cifar-10-batches-bin` or `train`"):
         load_items("cifar10", tmp_path / "cifar-10-batches-py")
+
+
+@pytest.mark.parametrize("name", ["imagenette", "imagewang"])
+def test_every_size_of_a_set_is_the_same_split(tmp_path: Path, name: str):
+    LAYOUTS[name](tmp_path / "all")
+    tree = next((tmp_path / "all").iterdir())
+    stem = tree.name.partition("-")[0]
+    hashes = set()
+    for size in (stem, f"{stem}-160", f"{stem}-320"):
+        shutil.copytree(tree, tmp_path / f"only {size}" / size)
+        items = load_items(name, tmp_path / f"only {size}")
+        hashes.add(items.split_hash)
+        assert items.column("path")[0].startswith(f"{size}/train/n01440764/")
+        assert items.column("id")[0].startswith("train/n01440764/")
+    assert len(hashes) == 1
+    with pytest.raises(DataError, match=f"is not {name}"):
+        load_items(name, tree)
 
 
 def test_no_label_of_imagewangs_unlabelled_part_is_read_even_where_its_folders_tell(tmp_path: Path):
