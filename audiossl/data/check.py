@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from audiossl.data.items import Items
 from audiossl.data.manifest import Listing
 from audiossl.data.splits import group_numbers, listed, official_splits, target_of
-from audiossl.data.walk import SUFFIXES, Kind, all_names
+from audiossl.data.walk import SUFFIXES, all_names
 from audiossl.errors import DataError, MediaError
 from audiossl.media import Seen
-from audiossl.modality import MODALITIES
+from audiossl.modality import MODALITIES, Kind
 from audiossl.progress import Progress, Silent
 
 _THREADS = 8

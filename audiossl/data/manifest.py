@@ -22,9 +22,9 @@ from audiossl.data.own import own_manifest, own_table, table_header
 from audiossl.data.source_schema import ClosedSource, RegexSource, Source, SynthSource, TableSource
 from audiossl.data.sources import Problem, Row, rows
 from audiossl.data.tasks import Asked, apply_task
-from audiossl.data.walk import Kind, modality_of_names, modality_there
+from audiossl.data.walk import modality_of_names, modality_there
 from audiossl.errors import DataError, UsageError
-from audiossl.modality import MODALITIES
+from audiossl.modality import MODALITIES, Kind
 from audiossl.places.urls import refuse_url
 from audiossl.recipe.base import Config
 from audiossl.recipe.yaml import Document, read_yaml
@@ -250,10 +250,10 @@ def _nothing(asked: Asked, absent: list[Item]) -> str:
 def _agree(manifest: Manifest, wanted: Kind | None) -> None:
     """Refuse data of another modality than is wanted (raises `DataError`)."""
     if wanted not in (None, manifest.modality):
-        there, here = MODALITIES[manifest.modality].noun, MODALITIES[wanted].noun
+        there, here = MODALITIES[manifest.modality].nouns, MODALITIES[wanted].nouns
         raise DataError(
-            f"{manifest.name}: holds {there}s, and {here}s are wanted here; give data of {here}s, or use a recipe or a "
-            f"model of {there}s"
+            f"{manifest.name}: holds {there}, and {here} are wanted here; give data of {here}, or use a recipe or a "
+            f"model of {there}"
         )
 
 

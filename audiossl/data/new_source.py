@@ -10,8 +10,9 @@ from typing import Any
 
 from audiossl.data.own import table_header
 from audiossl.data.records import read_csv
-from audiossl.data.walk import SUFFIXES, Kind, find_names, modality_of_names, modality_there
+from audiossl.data.walk import SUFFIXES, find_names, modality_of_names, modality_there
 from audiossl.errors import DataError
+from audiossl.modality import Kind
 
 SPLIT_WORDS = {
     word: part

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from audiossl.data.manifest_schema import Manifest
-from audiossl.data.walk import Kind
 from audiossl.errors import DataError
+from audiossl.modality import Kind
 
 _PATH_COLUMNS = ("path", "file", "filename", "file_name")
 _SPLIT_WORDS = {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}

@@ -22,8 +22,9 @@ from audiossl.data.source_schema import (
     RegexSource,
     SynthSource,
 )
-from audiossl.data.walk import Kind, find_files, find_names
+from audiossl.data.walk import find_files, find_names
 from audiossl.errors import DataError
+from audiossl.modality import Kind
 from audiossl.synth import TABLE, Row
 
 LABELS = "labels"

@@ -16,9 +16,9 @@ from audiossl.data.items import Event, Item
 from audiossl.data.lookups import Lookups, RowFault, column, fill
 from audiossl.data.records import Record, annotation_files, read_csv, records
 from audiossl.data.source_schema import AnnotationSource, Fields, Source, SynthSource, TableSource, Windows
-from audiossl.data.walk import Kind, Presence
+from audiossl.data.walk import Presence
 from audiossl.errors import MediaError
-from audiossl.modality import MODALITIES
+from audiossl.modality import MODALITIES, Kind
 
 
 class Row(NamedTuple):

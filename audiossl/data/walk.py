@@ -9,11 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from audiossl.errors import DataError
-from audiossl.modality import MODALITIES
-from audiossl.modality import Kind as Kind
+from audiossl.modality import MODALITIES, Kind
 
 SUFFIXES: dict[Kind, frozenset[str]] = {kind: MODALITIES[kind].suffixes for kind in get_args(Kind)}
-SOUND_SUFFIXES = SUFFIXES["audio"]
 
 
 def find_sounds(path: str | Path) -> list[Path]:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiossl.data.manifest import list_items, load_items
-from audiossl.data.walk import SUFFIXES, Kind, find_files, find_sounds
+from audiossl.data.walk import SUFFIXES, find_files, find_sounds
 from audiossl.errors import DataError
-from audiossl.modality import MODALITIES
+from audiossl.modality import MODALITIES, Kind
 from tests.data.made import sounds, table
 
 # ---- folders

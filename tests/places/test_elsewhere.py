@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audiossl.data.walk import SOUND_SUFFIXES
+from audiossl.data.walk import SUFFIXES
 from audiossl.errors import AudioError, DataError, MediaError, UsageError, WriteError
 from audiossl.places.connect import connect
 from audiossl.places.fetch import at_hand
@@ -103,22 +103,22 @@ def test_a_missing_package_is_answered_with_the_command_that_brings_it(monkeypat
 def test_folders_and_patterns_are_found_by_suffix_and_in_the_users_own_words(memory):
     for name in ("a.wav", "deep/er/b.FLAC", "deep/c.txt", ".hidden/d.wav", "deep/.e.wav"):
         memory.pipe(f"/box/{name}", b"x")
-    assert find("memory://box/", SOUND_SUFFIXES) == ["memory://box/a.wav", "memory://box/deep/er/b.FLAC"]
-    assert find("memory://box/*.wav", SOUND_SUFFIXES) == ["memory://box/a.wav"]
-    assert find("memory://box/d*", SOUND_SUFFIXES) == ["memory://box/deep/er/b.FLAC"]
-    assert find("memory://", SOUND_SUFFIXES)[0] == "memory://box/a.wav"
-    assert find("memory://box/deep/c.txt", SOUND_SUFFIXES) == ["memory://box/deep/c.txt"]
+    assert find("memory://box/", SUFFIXES["audio"]) == ["memory://box/a.wav", "memory://box/deep/er/b.FLAC"]
+    assert find("memory://box/*.wav", SUFFIXES["audio"]) == ["memory://box/a.wav"]
+    assert find("memory://box/d*", SUFFIXES["audio"]) == ["memory://box/deep/er/b.FLAC"]
+    assert find("memory://", SUFFIXES["audio"])[0] == "memory://box/a.wav"
+    assert find("memory://box/deep/c.txt", SUFFIXES["audio"]) == ["memory://box/deep/c.txt"]
     for url, told in {"memory://box/deep/*.wav": "matches nothing", "memory://no": "no: does not exist"}.items():
         with pytest.raises((DataError, UsageError), match=told):
-            find(url, SOUND_SUFFIXES)
+            find(url, SUFFIXES["audio"])
 
 
 def test_a_page_of_links_is_a_folder(web):
     web.files["/day/"] = b'<a href="a.wav">a</a> <a href="notes.txt">n</a> <a href="../">up</a>'
     web.files["/day/a.wav"] = b"x"
-    assert find(f"{web.url}/day/", SOUND_SUFFIXES) == [f"{web.url}/day/a.wav"]
+    assert find(f"{web.url}/day/", SUFFIXES["audio"]) == [f"{web.url}/day/a.wav"]
     with pytest.raises(DataError, match="no/: does not exist"):
-        find(f"{web.url}/no/", SOUND_SUFFIXES)
+        find(f"{web.url}/no/", SUFFIXES["audio"])
 
 
 def test_the_state_of_an_object_changes_with_it_whether_asked_for_alone_or_in_a_listing(memory, web):
