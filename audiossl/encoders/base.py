@@ -25,6 +25,10 @@ class Encoder(nn.Module, abc.ABC):
     """D of `forward`."""
     frame_dim: int
     """D of `frames`."""
+    channels: int = 1
+    """Of the input."""
+    frames_axis: int = 3
+    """Along which axis of the input `frames` run: 3 where it is time, 2 where it is from top to bottom."""
     min_frames: ClassVar[int] = 1
     any_bands: bool = False
     """Whether one network takes spectrograms of any number of bands, or pictures of any size, such as tiles of them."""

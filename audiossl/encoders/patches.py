@@ -25,6 +25,7 @@ class Patches(Encoder):
     """
 
     any_bands = True
+    frames_axis = 2
 
     def __init__(self, config: PatchesConfig, side: int, channels: int = 3) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ class Patches(Encoder):
                 f"write encoder.side: {side // 4 or 1}, a quarter of theirs"
             )
         self.embedding_dim = self.frame_dim = self.latent_dim = config.channels[-1]
+        self.channels = channels
         self.patches = _PatchEncoder(config, channels)
         self.above = nn.Sequential(*(_Above(self.latent_dim) for _ in range(config.rows_above)))
 

@@ -69,6 +69,7 @@ class ResNet18(Encoder):
         if stem == "7x7":
             require_bands(config.name, bands, 16, channels)
         self.embedding_dim = self.frame_dim = 8 * width
+        self.channels, self.frames_axis = channels, 2 if self._of_pictures else 3
         kernel, stride = _STEMS[stem]
         self.conv1 = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)

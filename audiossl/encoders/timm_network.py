@@ -39,6 +39,7 @@ class TimmNetwork(Encoder):
         super().__init__()
         require_bands(config.name, bands, 16, channels)
         self._model, self._bands, self._of_pictures = config.model, bands, channels > 1
+        self.channels, self.frames_axis = channels, 2 if self._of_pictures else 3
         if self._of_pictures:
             probed, takes = [(channels, bands, bands)], f"pictures of {bands} pixels a side"
         else:

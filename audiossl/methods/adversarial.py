@@ -15,6 +15,7 @@ from torch.func import functional_call
 from audiossl.errors import RecipeError
 from audiossl.methods.base import At, OneView, Rate
 from audiossl.methods.decoders import Decoder
+from audiossl.methods.generative import input_channels
 from audiossl.methods.losses.generative import hinge_discriminator, hinge_generator, transform_error
 from audiossl.recipe.methods.generative import SsGanConfig
 
@@ -34,14 +35,15 @@ class SsGan(OneView[SsGanConfig]):
         """Make the discriminator's two linear heads and the generator."""
         self.realness = nn.Linear(embedding_dim, 1)
         self.transform = nn.Linear(embedding_dim, TRANSFORMS)
-        self.generator = Decoder(self.config.noise, self.config.generator)
+        outputs = input_channels(self.encoder)
+        self.generator = Decoder(self.config.noise, self.config.generator, outputs=outputs)
 
     def rates(self) -> list[Rate]:
         """The generator's learning rate is its own."""
         return [Rate(list(self.generator.parameters()), self.config.generator_rate)]
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """The discriminator's loss, plus the generator's where it is its turn, on a view (N, 1, F, T).
+        """The discriminator's loss, plus the generator's where it is its turn, on a view (N, C, F, T).
 
         Logged beside it: both parts, and `transforms`, the share of real clips whose transform was named.
         """

@@ -1,6 +1,6 @@
 """From an embedding back to a picture: the half of a generative method that is thrown away after training.
 
-Shapes: N clips, D size of a vector, U vectors in time per clip, F frequency bands, T frames.
+Shapes: N clips, D size of a vector, U vectors along an axis of each clip, C channels, F frequency bands, T frames.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GRID = 4
 
 
 class Decoder(nn.Module):
-    """Pictures (N, 1, F, T) of any size from vectors (N, D), or from vectors in time (N, U, D).
+    """Pictures (N, C, F, T) of any size from vectors (N, D), or from vectors along one axis (N, U, D).
 
     A linear layer makes the first, small maps; every block enlarges both axes about twofold, towards exactly the size
     asked for, and convolves.
@@ -25,31 +25,34 @@ class Decoder(nn.Module):
     Args:
         dim: D.
         channels: of the maps, the coarsest first; one block each.
-        in_time: whether `forward` is given vectors in time: one column of the first maps each.
+        outputs: C.
+        along: where `forward` is given several vectors, the axis on which they follow each other: 3, one column of the
+            first maps each; or 2, one row each.
     """
 
-    def __init__(self, dim: int, channels: Sequence[int], *, in_time: bool = False) -> None:
+    def __init__(self, dim: int, channels: Sequence[int], *, outputs: int = 1, along: int | None = None) -> None:
         super().__init__()
-        self.in_time = in_time
-        self.start = nn.Linear(dim, channels[0] * GRID * (1 if in_time else GRID))
+        self.along = along
+        self.start = nn.Linear(dim, channels[0] * GRID * (GRID if along is None else 1))
         self.norms = nn.ModuleList(nn.BatchNorm2d(wide) for wide in channels)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(wide, narrow, 3, padding=1, bias=False) for wide, narrow in pairwise(channels)
         )
-        self.convolutions.append(nn.Conv2d(channels[-1], 1, 3, padding=1))
+        self.convolutions.append(nn.Conv2d(channels[-1], outputs, 3, padding=1))
 
     def forward(self, z: Tensor, size: Sequence[int]) -> Tensor:
-        """Pictures (N, 1, F, T).
+        """Pictures (N, C, F, T).
 
         Args:
-            z: (N, D), or (N, U, D) in time.
+            z: (N, D), or (N, U, D) along an axis.
             size: F and T.
         """
         first: Tensor = self.start(z)
-        if self.in_time:
-            maps = first.view(*z.shape[:2], -1, GRID).permute(0, 2, 3, 1)
-        else:
+        if self.along is None:
             maps = first.view(len(z), -1, GRID, GRID)
+        else:
+            maps = first.view(*z.shape[:2], -1, GRID).permute(0, 2, 3, 1)
+            maps = maps.mT if self.along == 2 else maps
         for block, (norm, convolution) in enumerate(zip(self.norms, self.convolutions, strict=True), start=1):
             halvings = len(self.norms) - block
             # "nearest" is the enlargement whose backward pass is deterministic on every device.

@@ -1,6 +1,6 @@
 """Generative methods that rebuild a clip: what it takes to do so must have passed through the encoder.
 
-Shapes: N clips, D embedding size, U the encoder's own frames in time, F frequency bands, T frames.
+Shapes: N clips, C channels, D embedding size, U the encoder's own frames, F frequency bands, T frames.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ class Rebuilding(OneView[C], abc.ABC):
 
     def build(self, embedding_dim: int, n_items: int) -> None:
         """Make the decoder."""
-        in_time = self.config.decode_from == "frames"
-        frame_dim: int = self.encoder.frame_dim if in_time else 0  # type: ignore[assignment]
-        self.decoder = Decoder(embedding_dim + frame_dim, self.config.decoder, in_time=in_time)
+        frame_dim, along = 0, None
+        if self.config.decode_from == "frames":
+            frame_dim, along = int(self.encoder.frame_dim), int(self.encoder.frames_axis)  # type: ignore[arg-type]
+        outputs = input_channels(self.encoder)
+        self.decoder = Decoder(embedding_dim + frame_dim, self.config.decoder, outputs=outputs, along=along)
 
     def rebuild(self, x_NCFT: Tensor) -> Tensor:
-        """What the decoder makes (N, 1, F, T) of what the encoder says of `x_NCFT`."""
+        """What the decoder makes (N, C, F, T) of what the encoder says of `x_NCFT`."""
         size = x_NCFT.shape[2:]
         if self.config.decode_from == "embedding":
             return self.decoder(self.encoder(x_NCFT), size)  # type: ignore[no-any-return]
@@ -45,7 +47,7 @@ class Denoising(Rebuilding[DenoisingConfig]):
     """Denoising autoencoder (Vincent et al. 2008)."""
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """Mean squared error of the clean view (N, 1, F, T), rebuilt from a corrupted one."""
+        """Mean squared error of the clean view (N, C, F, T), rebuilt from a corrupted one."""
         return {"loss": squared_error(self.rebuild(self.corrupt(views[0])), views[0])}
 
     def corrupt(self, x_NCFT: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ class MaskedModelling(Rebuilding[MaskedModellingConfig]):
         self.fill = nn.Parameter(torch.zeros(()), requires_grad=self.config.fill == "learnt")
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """Mean squared error over the hidden patches of the view (N, 1, F, T)."""
+        """Mean squared error over the hidden patches of the view (N, C, F, T)."""
         view = views[0]
         hidden = draw_mask(view, self.config.patch, self.config.masked)
         rebuilt = self.rebuild(torch.where(hidden, self.fill.to(view.dtype), view))
@@ -82,10 +84,10 @@ class Vae(OneView[VaeConfig]):
         """Make the linear heads of mean and log-variance, and the decoder."""
         self.mean = nn.Linear(embedding_dim, self.config.latent)
         self.log_variance = nn.Linear(embedding_dim, self.config.latent)
-        self.decoder = Decoder(self.config.latent, self.config.decoder)
+        self.decoder = Decoder(self.config.latent, self.config.decoder, outputs=input_channels(self.encoder))
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """Minus the evidence lower bound of the view (N, 1, F, T), up to a constant, with `beta` on the KL.
+        """Minus the evidence lower bound of the view (N, C, F, T), up to a constant, with `beta` on the KL.
 
         Logged beside it: `error` (the Gaussian part), `kl`, and `active_units`, which falls to 0 at posterior collapse.
         """
@@ -98,6 +100,11 @@ class Vae(OneView[VaeConfig]):
         kl = vae_kl(mean, log_variance)
         loss = error + self.config.beta * kl
         return {"loss": loss, "error": error, "kl": kl, "active_units": active_units(mean)}
+
+
+def input_channels(encoder: nn.Module) -> int:
+    """C of what `encoder` takes; 1 where it does not say."""
+    return int(getattr(encoder, "channels", 1))
 
 
 def draw_mask(x_NCFT: Tensor, patch: tuple[int, int], share: float) -> Tensor:
@@ -125,7 +132,7 @@ def draw_mask(x_NCFT: Tensor, patch: tuple[int, int], share: float) -> Tensor:
 
 
 def normalise_patches(x_NCFT: Tensor, patch: tuple[int, int]) -> Tensor:
-    """Each patch of (N, 1, F, T) with its own mean subtracted and divided by its own deviation (epsilon 1e-6)."""
+    """Each patch of each channel, its mean subtracted, divided by its deviation (epsilon 1e-6); (N, C, F, T)."""
 
     def average(values: Tensor) -> Tensor:
         means = F.avg_pool2d(values, patch, ceil_mode=True, count_include_pad=False)

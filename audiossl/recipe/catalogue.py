@@ -26,6 +26,8 @@ class MethodFacts(NamedTuple):
     text: str
     """The whole docstring on one line."""
     paper: str
+    takes: list[str]
+    """The modalities that it can learn from."""
     needs: str
     """What it asks of the data or of the encoder."""
     recipes: list[str]
@@ -91,7 +93,14 @@ def _facts(config: type[MethodBase], users: dict[str, list[str]]) -> MethodFacts
     text = " ".join(inspect.cleandoc(config.__doc__ or "").split())
     name = _name(config)
     return MethodFacts(
-        name, config.family, _first_sentence(text), text, config.paper, config.needs, users.get(name, [])
+        name=name,
+        family=config.family,
+        sentence=_first_sentence(text),
+        text=text,
+        paper=config.paper,
+        takes=list(config.takes),
+        needs=config.needs,
+        recipes=users.get(name, []),
     )
 
 

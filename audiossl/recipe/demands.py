@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audiossl.errors import RecipeError
+from audiossl.recipe.base import Config
 from audiossl.recipe.methods.base import MethodBase
 from audiossl.recipe.schema import Recipe
 
@@ -51,11 +52,16 @@ def _batch(recipe: Recipe, items: int) -> Iterator[str]:
 
 
 def _views(recipe: Recipe, facts: DataFacts) -> Iterator[str]:
-    # What has no probability is a normalisation, the same for every view.
-    if not facts.alike or any(getattr(view, "p", 0) > 0 for view in recipe.views.chain):
+    if not facts.alike or any(_chance(view) > 0 for view in recipe.views.chain):
         return
     if (fault := recipe.data.alike(recipe.frontend, facts.longest_s)) is not None:
         yield fault
+
+
+def _chance(view: Config) -> float:
+    """The largest probability of a view; what has none is a normalisation, the same for every view."""
+    p: float | tuple[float, ...] = getattr(view, "p", 0.0)
+    return max(p) if isinstance(p, tuple) else p
 
 
 def _sizes(method: MethodBase, items: int, path: str) -> Iterator[str]:

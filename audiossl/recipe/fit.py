@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audiossl.recipe.encoders import CausalConfig, CausalWaveformConfig, WaveformCnnConfig
+from audiossl.recipe.encoders import CausalConfig, CausalWaveformConfig, TimmConfig, WaveformCnnConfig
 from audiossl.recipe.frontends import WaveformConfig
 from audiossl.recipe.image_encoders import PatchesConfig
+from audiossl.recipe.image_views import ImageViewsConfig, ResizedCropConfig
 from audiossl.recipe.methods import CpcConfig, MethodBase, MultiFormatConfig
 from audiossl.recipe.problems import Problem
 from audiossl.recipe.schema import Recipe
@@ -25,10 +26,14 @@ def misfits(recipe: Recipe) -> Iterator[Problem]:
         what = f"{recipe.encoder.name} takes raw waveforms; write frontend.name: waveform, or another encoder"
         yield Problem("encoder.name", what)
     for method in _methods(recipe.method):
+        if recipe.modality not in method.takes:
+            yield Problem("method.name", f"{method.name} is not for modality {recipe.modality}; write {method.instead}")
         if isinstance(method, CpcConfig):
             yield from _cpc(recipe, method)
         if isinstance(method, MultiFormatConfig) and isinstance(recipe.frontend, WaveformConfig):
             yield Problem("frontend.name", "multi_format compares waveforms with spectrograms; write byola or logmel")
+    if isinstance(recipe.views, ImageViewsConfig):
+        yield from _crops(recipe, recipe.views)
 
 
 def _methods(method: MethodBase) -> Iterator[MethodBase]:
@@ -43,6 +48,20 @@ def _waveform_views(recipe: Recipe) -> Iterator[Problem]:
         if not isinstance(view, NormaliseConfig):
             what = f"{view.name} changes spectrograms, and the front end gives waveforms; keep only normalise in this"
             yield Problem(f"views.spectrogram.{number}", f"{what} chain and write augmentations in views.waveform")
+
+
+def _crops(recipe: Recipe, views: ImageViewsConfig) -> Iterator[Problem]:
+    """Crops of pictures: what encoders of one size cannot take, and what small views cannot be made of."""
+    crops = [(number, view) for number, view in enumerate(views.image) if isinstance(view, ResizedCropConfig)]
+    whole = recipe.frontend.bands
+    for number, crop in crops:
+        if crop.side not in (None, whole) and isinstance(recipe.encoder, TimmConfig | PatchesConfig):
+            what = f"{recipe.encoder.name} is made for pictures of frontend.side, {whole} pixels, and for no others"
+            yield Problem(f"views.image.{number}.side", f"{what}; write {whole}, or leave side out")
+    for method in _methods(recipe.method):
+        if getattr(method, "short_crops", 0) and len(crops) != 1:
+            what = f"small views are cut by the chain's one random_resized_crop, and it has {len(crops)} of them"
+            yield Problem("views.image", f"{what}; write one, or short_crops: 0")
 
 
 def _cpc(recipe: Recipe, method: CpcConfig) -> Iterator[Problem]:

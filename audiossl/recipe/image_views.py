@@ -5,18 +5,19 @@ Figures of the papers: SimCLR (Chen et al. 2020), its appendix A and B.9; BYOL (
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from audiossl.recipe.base import Config, Count, NonNegative, Probability
 from audiossl.recipe.image_frontend import Interpolation
-from audiossl.recipe.view_base import NormaliseConfig, PositiveRange, Share, ShareRange, ViewConfig
+from audiossl.recipe.view_base import Chance, NormaliseConfig, PositiveRange, Share, ShareRange, ViewConfig
 
 
 class ResizedCropConfig(Config):
     """Cut a random box out of the picture and resize it, with antialias where it gets smaller."""
 
+    p: ClassVar[float] = 1.0
     name: Literal["random_resized_crop"] = "random_resized_crop"
     scale: ShareRange = (0.08, 1.0)
     """Share of the area that is kept."""
@@ -31,14 +32,14 @@ class HorizontalFlipConfig(ViewConfig):
     """Exchange left and right."""
 
     name: Literal["horizontal_flip"] = "horizontal_flip"
-    p: Probability = 0.5
+    p: Chance = 0.5
 
 
 class VerticalFlipConfig(ViewConfig):
     """Exchange top and bottom: for pictures without an above, such as those from a satellite or a microscope."""
 
     name: Literal["vertical_flip"] = "vertical_flip"
-    p: Probability = 0.5
+    p: Chance = 0.5
 
 
 class QuarterTurnsConfig(ViewConfig):
@@ -54,7 +55,7 @@ class ColourJitterConfig(ViewConfig):
     """
 
     name: Literal["colour_jitter"] = "colour_jitter"
-    p: Probability = 0.8
+    p: Chance = 0.8
     brightness: NonNegative = 0.4
     """Factors of the first three are drawn from U(1 - b, 1 + b), 0 at the least."""
     contrast: NonNegative = 0.4
@@ -67,14 +68,14 @@ class GreyscaleConfig(ViewConfig):
     """Make all three channels grey."""
 
     name: Literal["greyscale"] = "greyscale"
-    p: Probability = 0.2
+    p: Chance = 0.2
 
 
 class BlurConfig(ViewConfig):
     """Gaussian blur; SimCLR leaves it out for CIFAR-10."""
 
     name: Literal["blur"] = "blur"
-    p: Probability = 0.5
+    p: Chance = 0.5
     kernel: Share = 0.1
     """Length of the kernel in sides of the picture, made odd; at least 3 pixels."""
     sigma: PositiveRange = (0.1, 2.0)
@@ -85,7 +86,7 @@ class SolariseConfig(ViewConfig):
     """Turn what is bright into its negative (BYOL)."""
 
     name: Literal["solarise"] = "solarise"
-    p: Probability = 0.2
+    p: Chance = 0.2
     threshold: Probability = 0.5
     """Brightness from which on it is turned, full scale 1."""
 
@@ -116,6 +117,8 @@ class ImageViewsConfig(Config):
             NormaliseConfig(),
         ]
     )
+    short_scale: ShareRange = (0.05, 0.14)
+    """Share of the area in the small crops of methods that take such (SwAV), which go through the same chain else."""
 
     @property
     def chain(self) -> list[ImageView]:

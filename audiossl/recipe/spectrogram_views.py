@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from audiossl.recipe.base import Config, Count, NonNegative, Positive, Probability
-from audiossl.recipe.view_base import NormaliseConfig, PositiveRange, ShareRange, ViewConfig
+from audiossl.recipe.base import Config, Count, NonNegative, Positive
+from audiossl.recipe.view_base import Chance, NormaliseConfig, PositiveRange, ShareRange, ViewConfig
 
 Fill = Literal["zero", "min", "mean", "max", "noise"]
 
@@ -134,7 +134,7 @@ class TimeReversalConfig(ViewConfig):
     """Run time backwards."""
 
     name: Literal["time_reversal"] = "time_reversal"
-    p: Probability = 0.5
+    p: Chance = 0.5
 
 
 class BlurConfig(ViewConfig):

@@ -8,12 +8,15 @@ from pydantic import AfterValidator, Field
 
 from audiossl.recipe.base import Config, NonNegative, Positive, Probability
 
+Chance = Probability | Annotated[tuple[Probability, ...], Field(min_length=1)]
+"""Of every view; or a list with one for each view, which BYOL has. Further views begin the list anew."""
+
 
 class ViewConfig(Config):
     """What every augmentation can say."""
 
-    p: Probability = 1.0
-    """Probability that an example is changed at all."""
+    p: Chance = 1.0
+    """Probability that an example is changed at all, or a list: one of the first view, one of the second."""
 
 
 class NormaliseConfig(Config):

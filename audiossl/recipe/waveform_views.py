@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from audiossl.recipe.base import Count, Probability
-from audiossl.recipe.view_base import Ascending, PositiveRange, Range, Share, ShareRange, ViewConfig
+from audiossl.recipe.base import Count
+from audiossl.recipe.view_base import Ascending, Chance, PositiveRange, Range, Share, ShareRange, ViewConfig
 
 Semitones = Annotated[float, Field(ge=-24, le=24)]
 Rate = Annotated[float, Field(ge=0.25, le=4)]
@@ -35,7 +35,7 @@ class PolarityConfig(ViewConfig):
     """Turn the waveform upside down."""
 
     name: Literal["polarity"] = "polarity"
-    p: Probability = 0.5
+    p: Chance = 0.5
 
 
 class CircularShiftConfig(ViewConfig):

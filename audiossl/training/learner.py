@@ -114,15 +114,13 @@ class Learner(LightningModule):
     def make_views(self, batch: Batch) -> list[Tensor]:
         """Crops (V * N, S) to what the method's `ViewPlan` asks for."""
         plan, n = self.method.plan, len(batch.index)
-        full, seen = plan.views * n, (plan.views + plan.short) * n
+        seen = (plan.views + plan.short) * n
         generator = torch_stream(self.device, self.recipe.seed, "views", batch.step, self.global_rank)
         draw = Draw(generator, views=plan.views + plan.short)
         with torch.autocast(self.device.type, enabled=False):
             wave = self.views.before_frontend(batch.wave, replace(draw, views=plan.crops))
-            whole = self.views.after_frontend(self.frontend(wave[:seen], centre=False), draw)
-            views = list(torch.split(whole[:full], n))
-            if plan.short:
-                views += torch.split(self.views.short(whole[full:], plan.short_share, draw), n)
+            pictures = self.frontend(wave[:seen], centre=False)
+            views = self.views.after_frontend(pictures, draw, plan.short, plan.short_share)
         views = [view.contiguous(memory_format=torch.channels_last) for view in views]
         views += [part[:, None, None] for part in torch.split(wave[seen:], n)] if plan.waveforms else []
         if plan.text:

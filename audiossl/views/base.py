@@ -57,11 +57,18 @@ class Augmentation(nn.Module, abc.ABC):
 
     `apply` is what is tested against reference arrays; `forward` is `apply(x, **draw(x, draw))`, kept to the
     examples that a coin of probability `p` chose.
+
+    Args:
+        p: of every view, or one for each view; where there are more views, they begin it anew.
     """
 
-    def __init__(self, p: float = 1.0) -> None:
+    chances: Tensor
+
+    def __init__(self, p: float | Sequence[float] = 1.0) -> None:
         super().__init__()
         self.p = p
+        self.register_buffer("chances", torch.tensor(p).view(-1), persistent=False)
+        self._always = bool((self.chances >= 1).all())
 
     @abc.abstractmethod
     def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
@@ -74,10 +81,14 @@ class Augmentation(nn.Module, abc.ABC):
     def forward(self, x: Tensor, draw: Draw) -> Tensor:
         """`x` augmented, the same shape."""
         changed = self.apply(x, **self.draw(x, draw))
-        if self.p >= 1:
+        if self._always:
             return changed
-        chosen = draw.uniform(0, 1, x.shape[0]) < self.p
-        return torch.where(per_example(chosen, x), changed, x)
+        return torch.where(per_example(self.chosen(x, draw), x), changed, x)
+
+    def chosen(self, x: Tensor, draw: Draw) -> Tensor:
+        """By one coin each, which examples of `x` are changed, (B,)."""
+        of_view = self.chances[torch.arange(draw.views, device=self.chances.device) % len(self.chances)]
+        return draw.uniform(0, 1, x.shape[0]) < of_view.repeat_interleave(x.shape[0] // draw.views)
 
 
 class PerExample(Augmentation):
@@ -86,9 +97,9 @@ class PerExample(Augmentation):
     def forward(self, x: Tensor, draw: Draw) -> Tensor:
         """`x` augmented, the same shape where `p` is below 1; the same values as without this shortcut."""
         drawn = self.draw(x, draw)
-        if self.p >= 1:
+        if self._always:
             return self.apply(x, **drawn)
-        (index,) = torch.where(draw.uniform(0, 1, x.shape[0]) < self.p)
+        (index,) = torch.where(self.chosen(x, draw))
         if not len(index):
             return x
         chosen = {name: value.index_select(0, index) for name, value in drawn.items()}
@@ -120,9 +131,12 @@ class Views(nn.Module, abc.ABC):
         """Examples as the store holds them, augmented, (B, S)."""
 
     @abc.abstractmethod
-    def after_frontend(self, x_BCFT: Tensor, draw: Draw) -> Tensor:
-        """What the front end gives, augmented and normalised."""
+    def after_frontend(self, x_BCFT: Tensor, draw: Draw, short: int = 0, share: float = 1.0) -> list[Tensor]:
+        """What the front end gives, augmented and normalised, view by view (N, ...).
 
-    @abc.abstractmethod
-    def short(self, x_BCFT: Tensor, share: float, draw: Draw) -> Tensor:
-        """SwAV's small crops: `share` of the length of every example, each at a place of its own."""
+        Args:
+            x_BCFT: every example once for each of `draw.views`.
+            draw: the random numbers.
+            short: how many of the views, the last ones, are small: the small crops of SwAV.
+            share: the length of a small view, or its side, over that of a whole one.
+        """

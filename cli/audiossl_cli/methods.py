@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audiossl_cli.console import emit, emit_entry, emit_json, emit_table
+
+if TYPE_CHECKING:
+    from audiossl.recipe.catalogue import MethodFacts
 
 
 def methods(
@@ -25,7 +28,7 @@ def methods(
         if as_json:
             emit_json({**one._asdict(), "fields": [field._asdict() for field in told]})
             return
-        emit_entry(one.name, one.text, [f"{one.paper}; needs {one.needs}", recipes_of(one.recipes)])
+        emit_entry(one.name, one.text, facts_of(one))
         emit_table(["field", "default", "what it is"], [[field.name, field.shown, field.text] for field in told])
         return
     listed = list_methods()
@@ -35,9 +38,10 @@ def methods(
     for family, members in groupby(listed, key=lambda one: one.family):
         emit(f"\n{family}")
         for one in members:
-            emit_entry(one.name, one.sentence, [f"{one.paper}; needs {one.needs}", recipes_of(one.recipes)])
+            emit_entry(one.name, one.sentence, facts_of(one))
 
 
-def recipes_of(names: list[str]) -> str:
-    """The recipes that use a method, on one line."""
-    return f"recipes: {', '.join(names)}" if names else "no shipped recipe"
+def facts_of(one: MethodFacts) -> list[str]:
+    """Whose a method is, what it needs, what it takes, and the recipes that use it, a line each."""
+    recipes = f"recipes: {', '.join(one.recipes)}" if one.recipes else "no shipped recipe"
+    return [f"{one.paper}; needs {one.needs}", f"modality: {' or '.join(one.takes)}", recipes]

@@ -20,17 +20,21 @@ def test_a_vector_becomes_a_picture_of_exactly_the_size_asked_for(size, channels
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("frames", [1, 5, 12])
-def test_vectors_in_time_become_a_picture_of_exactly_the_size_asked_for(size, frames):
-    assert Decoder(6, (8, 4), in_time=True)(torch.randn(3, frames, 6), size).shape == (3, 1, *size)
+@pytest.mark.parametrize("along", [2, 3])
+def test_vectors_along_an_axis_become_a_picture_of_exactly_the_size_asked_for(size, frames, along):
+    decoder = Decoder(6, (8, 4), outputs=3, along=along)
+    assert decoder(torch.randn(3, frames, 6), size).shape == (3, 3, *size)
 
 
-def test_vectors_in_time_stand_in_their_order():
+@pytest.mark.parametrize("along", [2, 3])
+def test_vectors_along_an_axis_stand_in_their_order(along):
     torch.manual_seed(0)
-    decoder = Decoder(6, (8, 4), in_time=True).eval()
+    decoder = Decoder(6, (8, 4), along=along).eval()
+    size = (16, 64) if along == 3 else (64, 16)
     z = torch.randn(1, 8, 6)
     later = z.clone()
     later[:, -1] += 1
-    changed = (decoder(z, (16, 64)) != decoder(later, (16, 64))).any(dim=2).flatten().nonzero()
+    changed = (decoder(z, size) != decoder(later, size)).any(dim=5 - along).flatten().nonzero()
     assert changed.min() >= 32
     assert changed.max() == 63
 

@@ -90,17 +90,20 @@ class AudioViews(Views):
         augmented: Tensor = self.waveform(x_BS, draw)
         return augmented
 
-    def after_frontend(self, x_BCFT: Tensor, draw: Draw) -> Tensor:
-        """The spectrograms augmented."""
-        augmented: Tensor = self.spectrogram(x_BCFT, draw)
-        return augmented
+    def after_frontend(self, x_BCFT: Tensor, draw: Draw, short: int = 0, share: float = 1.0) -> list[Tensor]:
+        """The spectrograms augmented; a small view is a stretch of an augmented one."""
+        augmented, n = self.spectrogram(x_BCFT, draw), len(x_BCFT) // draw.views
+        whole = (draw.views - short) * n
+        views = list(torch.split(augmented[:whole], n))
+        return [*views, *torch.split(stretches(augmented[whole:], share, draw), n)] if short else views
 
-    def short(self, x_BCFT: Tensor, share: float, draw: Draw) -> Tensor:
-        """A stretch of `share` of the frames of every example, each at a place of its own: SwAV's small crops."""
-        frames = max(1, round(share * x_BCFT.shape[-1]))
-        first_B = draw.integers(0, x_BCFT.shape[-1] - frames, len(x_BCFT))
-        place_BT = first_B[:, None] + torch.arange(frames, device=x_BCFT.device)
-        return x_BCFT.take_along_dim(place_BT[:, None, None], dim=-1)
+
+def stretches(x_BCFT: Tensor, share: float, draw: Draw) -> Tensor:
+    """A stretch of `share` of the frames of every example, each at a place of its own."""
+    frames = max(1, round(share * x_BCFT.shape[-1]))
+    first_B = draw.integers(0, x_BCFT.shape[-1] - frames, len(x_BCFT))
+    place_BT = first_B[:, None] + torch.arange(frames, device=x_BCFT.device)
+    return x_BCFT.take_along_dim(place_BT[:, None, None], dim=-1)
 
 
 def build_views(config: ViewsConfig, *, sample_rate: int, log: Log, statistics: Statistics | None) -> AudioViews:

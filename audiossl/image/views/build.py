@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -44,34 +45,34 @@ class Statistics(Protocol):
 
 
 class ImageViews(Views):
-    """The chain of a recipe, `image(x_BCHW, draw)`, over what the front end gives."""
+    """The chain of a recipe, `image(x_BCHW, draw)`, over what the front end gives.
 
-    def __init__(self, image: Chain) -> None:
+    Args:
+        image: the chain.
+        short_scale: share of the area that a small view keeps.
+    """
+
+    def __init__(self, image: Chain, short_scale: tuple[float, float]) -> None:
         super().__init__()
-        self.image = image
+        self.image, self.short_scale = image, short_scale
 
     def before_frontend(self, x_BS: Tensor, draw: Draw) -> Tensor:
         """The stored pixels as they are, (B, S) uint8."""
         return x_BS
 
-    def after_frontend(self, x_BCFT: Tensor, draw: Draw) -> Tensor:
-        """The pictures augmented."""
-        augmented: Tensor = self.image(x_BCFT, draw)
-        return augmented
+    def after_frontend(self, x_BCFT: Tensor, draw: Draw, short: int = 0, share: float = 1.0) -> list[Tensor]:
+        """The pictures augmented; small views are cut from the pictures themselves, by a chain of their own."""
+        n, wholes = len(x_BCFT) // draw.views, draw.views - short
+        views = list(torch.split(self.image(x_BCFT[: wholes * n], replace(draw, views=wholes)), n))
+        if not short:
+            return views
+        small = self.small(max(1, round(share * views[0].shape[-1])))
+        return [*views, *torch.split(small(x_BCFT[wholes * n :], replace(draw, views=short)), n)]
 
-    def short(self, x_BCFT: Tensor, share: float, draw: Draw) -> Tensor:
-        """A square of `share` of the side of every view, each at a place of its own: SwAV's small crops.
-
-        They are cut out of views, which are crops already: with a chain's `scale` they show `share ** 2 * scale` of a
-        picture, at the resolution of the view.
-        """
-        side = max(1, round(share * min(x_BCFT.shape[-2:])))
-        place = torch.arange(side, device=x_BCFT.device)
-        row_BH, column_BW = (
-            draw.integers(0, length - side, len(x_BCFT))[:, None] + place for length in x_BCFT.shape[-2:]
-        )
-        rows = x_BCFT.take_along_dim(row_BH[:, None, :, None], dim=-2)
-        return rows.take_along_dim(column_BW[:, None, None], dim=-1)
+    def small(self, side: int) -> Chain:
+        """The same chain with crops of `short_scale` of the area, `side` pixels wide (SwAV, Caron et al. 2020)."""
+        views = [view for view in self.image.augmentations if isinstance(view, Augmentation)]
+        return Chain([view.like(self.short_scale, side) if isinstance(view, ResizedCrop) else view for view in views])
 
 
 def build_views(config: ImageViewsConfig, *, statistics: Statistics | None) -> ImageViews:
@@ -84,7 +85,7 @@ def build_views(config: ImageViewsConfig, *, statistics: Statistics | None) -> I
     Raises:
         UsageError: `statistics` are absent.
     """
-    return ImageViews(Chain([_view(view, statistics) for view in config.image]))
+    return ImageViews(Chain([_view(view, statistics) for view in config.image]), config.short_scale)
 
 
 def _view(config: image.ImageView, statistics: Statistics | None) -> Augmentation:

@@ -18,9 +18,14 @@ class ResizedCrop(PerExample):
 
     def __init__(self, config: ResizedCropConfig) -> None:
         super().__init__()
+        self._config = config
         self.scale, self.side, self.interpolation = config.scale, config.side, config.interpolation
         narrow, wide = config.ratio  # width over height, as everyone writes it; boxes count rows first
         self.ratio = 1 / wide, 1 / narrow
+
+    def like(self, scale: tuple[float, float], side: int) -> ResizedCrop:
+        """The same crop of another share of the area, at another side."""
+        return ResizedCrop(self._config.model_copy(update={"scale": scale, "side": side}))
 
     def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
         """`box` (B, 4) int64: first row, rows, first column, columns."""

@@ -1,6 +1,6 @@
 """Losses of methods that rebuild or invent what the encoder is given.
 
-Shapes: N clips, D latent size, F frequency bands, T frames.
+Shapes: N clips, C channels, D latent size, F frequency bands, T frames.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def squared_error(rebuilt_NCFT: Tensor, target_NCFT: Tensor, where_NCFT: Tensor 
     Args:
         rebuilt_NCFT: what the decoder made.
         target_NCFT: what it should have made.
-        where_NCFT: True where it counts, at least one place per clip; everywhere when None.
+        where_NCFT: True where it counts, at least one place per clip, of all channels or of each; everywhere when None.
 
     Returns:
         A scalar.
@@ -28,7 +28,7 @@ def squared_error(rebuilt_NCFT: Tensor, target_NCFT: Tensor, where_NCFT: Tensor 
     if where_NCFT is None:
         return error.mean()
     kept = error.masked_fill(~where_NCFT, 0).sum(dim=(1, 2, 3))
-    return (kept / where_NCFT.sum(dim=(1, 2, 3))).mean()
+    return (kept / where_NCFT.expand_as(error).sum(dim=(1, 2, 3))).mean()
 
 
 @full_precision

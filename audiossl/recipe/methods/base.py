@@ -30,5 +30,9 @@ class MethodBase(Config):
     """Under which heading it is listed."""
     paper: ClassVar[str]
     """Authors and year, e.g. "Chen et al. 2020"."""
+    takes: ClassVar[tuple[str, ...]] = ("audio", "image")
+    """The modalities that it can learn from."""
+    instead: ClassVar[str] = "another method"
+    """What to write for the others."""
     needs: ClassVar[str] = "two views of a clip"
     """What it asks of the data or of the encoder, in words."""

@@ -1,4 +1,4 @@
-"""CLIP: sound and text in one space. Defaults are the paper's, of a size for small data."""
+"""CLIP: clips and texts in one space. Defaults are the paper's, of a size for small data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiossl.recipe.text_encoders import TextEncoderConfig, TextTransformerConf
 class ClipConfig(MethodBase):
     """CLIP (Radford et al. 2021): a clip and what is said of it come together, the texts of other clips stay away.
 
-    The encoder bundle keeps the text encoder too, so that sounds can be told apart by words alone (`zero_shot@1`).
+    The encoder bundle keeps the text encoder too, so that clips can be told apart by words alone (`zero_shot@1`).
     """
 
     family = "contrastive"

@@ -20,9 +20,9 @@ class MultiCropConfig(MethodBase):
     family = "clustering"
     needs = "two views of a clip, and short ones"
     short_crops: Zero = 6
-    """Short views of each clip beside the two whole ones; they are told clusters and never say them."""
+    """Small views of each clip beside the two whole ones; they are told clusters and never say them."""
     short_share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Their length, as a share of a whole view's."""
+    """Their length, or their side, as a share of a whole view's."""
     temperature: Positive = 0.1
     head: HeadSpec = "2048 bn relu 128"
     """Projection head; its output is L2-normalised."""

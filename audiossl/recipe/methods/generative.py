@@ -28,12 +28,12 @@ class _RebuildingConfig(_DecodingConfig):
     """The decoder may also be given the encoder's frames."""
 
     decode_from: Literal["embedding", "frames"] = "embedding"
-    """`frames`: from the encoder's frames in time, each beside the embedding of the whole clip. An embedding that was
-    averaged over time cannot say when something happened."""
+    """`frames`: from the encoder's frames, in time or from top to bottom, each beside the embedding of the whole clip.
+    An embedding that was averaged over them cannot say when or where something was."""
 
 
 class DenoisingConfig(_RebuildingConfig):
-    """Denoising autoencoder (Vincent et al. 2008): the clean spectrogram is rebuilt from a corrupted one."""
+    """Denoising autoencoder (Vincent et al. 2008): the clean clip is rebuilt from a corrupted one."""
 
     paper = "Vincent et al. 2008"
     name: Literal["denoising"] = "denoising"
@@ -50,7 +50,7 @@ class MaskedModellingConfig(_RebuildingConfig):
     name: Literal["masked_modelling"] = "masked_modelling"
     decode_from: Literal["embedding", "frames"] = "frames"
     patch: tuple[Count, Count] = (16, 16)
-    """Bands and frames of a patch."""
+    """Bands and frames of a patch, or rows and columns."""
     masked: Share = 0.75
     """Share of the patches that are hidden."""
     fill: Literal["learnt", "zero"] = "learnt"

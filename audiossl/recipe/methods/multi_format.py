@@ -19,6 +19,8 @@ class MultiFormatConfig(MethodBase):
 
     family = "contrastive"
     paper = "Wang and van den Oord 2021"
+    takes = ("audio",)
+    instead = "simclr, which compares two views"
     needs = "a front end that makes spectrograms; the waveform comes from the same clip"
     name: Literal["multi_format"] = "multi_format"
     partner: WaveformEncoderConfig = WaveformCnnConfig()

@@ -20,10 +20,12 @@ while a real change of rate would move the top bands by less.
 
 
 class RotationConfig(MethodBase):
-    """Rotation prediction (Gidaris et al. 2018): by which quarter turn was the picture turned? For images."""
+    """Rotation prediction (Gidaris et al. 2018): by how many quarter turns was the picture turned?"""
 
     family = "pretext"
     paper = "Gidaris et al. 2018"
+    takes = ("image",)
+    instead = "transforms"
     needs = "one view of a square picture"
     name: Literal["rotation"] = "rotation"
     hidden: HeadSpec = "512 bn relu"
@@ -75,14 +77,17 @@ class TransformsConfig(MethodBase):
 
 
 class JigsawConfig(MethodBase):
-    """Jigsaw puzzles (Noroozi and Favaro 2016): in which order do the shuffled tiles of a clip belong?"""
+    """Jigsaw puzzles (Noroozi and Favaro 2016): in which order do the shuffled tiles of a clip belong?
+
+    The defaults are the paper's, for pictures.
+    """
 
     family = "pretext"
     paper = "Noroozi and Favaro 2016"
-    needs = "one view of a clip; more than one row of tiles needs an encoder that takes any number of bands"
+    needs = "one view of a clip; more than one row of tiles needs an encoder of any number of bands or rows"
     name: Literal["jigsaw"] = "jigsaw"
     grid: tuple[Count, Count] = (3, 3)
-    """Rows of tiles over frequency, columns over time."""
+    """Rows of tiles, over frequency or from top to bottom; columns, over time or from left to right."""
     permutations: Annotated[int, Field(ge=2, le=10_000)] = 1000
     """Orders to tell apart, chosen far from each other."""
     permutation_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

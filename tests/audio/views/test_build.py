@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from audiossl.audio.views.build import build_views
+from audiossl.audio.views.build import build_views, stretches
 from audiossl.errors import UsageError
 from audiossl.recipe.spectrogram_views import CompressionConfig, NormaliseConfig
 from audiossl.recipe.views import ViewsConfig
@@ -65,15 +65,27 @@ def test_equal_seeds_give_equal_views_and_others_others() -> None:
 
 @pytest.mark.parametrize(("share", "frames"), [(0.5, 5), (0.25, 2), (1.0, 10), (0.01, 1)])
 def test_short_views_are_stretches_of_every_example_at_places_of_their_own(share: float, frames: int) -> None:
-    views = build_views(ViewsConfig(), sample_rate=16_000, log="ln", statistics=Measured())
     time = torch.arange(10.0).expand(400, 1, 3, 10)
     x = 1000 * torch.arange(400.0).view(-1, 1, 1, 1) + 100 * torch.arange(3.0).view(3, 1) + time
-    short = views.short(x, share, draws(1))
+    short = stretches(x, share, draws(1))
     assert short.shape == (400, 1, 3, frames)
     first = short[:, 0, 0, 0] % 100
     assert torch.equal(short, x[..., :frames] + first.view(-1, 1, 1, 1))
     assert set(first.tolist()) == set(range(10 - frames + 1))
-    assert torch.equal(short, views.short(x, share, draws(1)))
+    assert torch.equal(short, stretches(x, share, draws(1)))
+
+
+def test_small_views_are_stretches_of_views_that_were_augmented_together_with_the_whole_ones() -> None:
+    x, n = torch.randn(5 * 6, 1, 8, 10), 6
+    views = build_views(ViewsConfig(), sample_rate=16_000, log="ln", statistics=Measured())
+    found = views.after_frontend(x, draws(3, views=5), short=3, share=0.4)
+    draw = draws(3, views=5)
+    augmented = views.spectrogram(x, draw)
+    expected = [*augmented[: 2 * n].split(n), *stretches(augmented[2 * n :], 0.4, draw).split(n)]
+    assert [view.shape for view in found] == [(n, 1, 8, 10)] * 2 + [(n, 1, 8, 4)] * 3
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    whole = views.after_frontend(x, draws(3, views=5))
+    assert torch.equal(torch.cat(whole), augmented)
 
 
 def test_normalise_without_statistics_is_refused() -> None:
