@@ -74,13 +74,3 @@ class Pixels(nn.Module):
             side = self.config.side
             raise DataError(f"a picture of side {side} is stored as {self.samples} values, not {x_BS.shape[1]}")
         return x_BS.float().div_(255).view(-1, 3, self.config.side, self.config.side)
-
-
-def channel_sums(x_BCHW: Tensor) -> tuple[int, Tensor, Tensor]:
-    """How many values each channel has, their sum (C,) and the sum of their squares (C,), in float64.
-
-    Added over batches they give each channel's mean, `sum / count`, and deviation,
-    `sqrt(squares / count - mean ** 2)`. A log-mel has one channel.
-    """
-    values = x_BCHW.double()
-    return values.numel() // values.shape[1], values.sum((0, 2, 3)), values.square().sum((0, 2, 3))

@@ -20,7 +20,8 @@ class ImageResNet18Config(Config):
     """The first convolution. `3x3`: stride 1 and no maximum after it, for CIFAR-10 (SimCLR, Chen et al. 2020, B.9);
     `3x3/2`: the same with stride 2, four times as fast; `7x7`: stride 2 and a maximum of stride 2, for pictures of 96
     pixels a side and more."""
-    width: Count = 64
+    # Below 8 channels the backward pass of a strided 1x1 convolution writes outside its memory (torch 2.14, oneDNN).
+    width: Annotated[int, Field(ge=8)] = 64
     """Channels of the first stage; each of the three others has twice those of the one before."""
 
 

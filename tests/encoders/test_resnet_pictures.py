@@ -65,4 +65,4 @@ def test_the_width_of_the_first_stage_is_doubled_in_each_further_one():
 def test_pictures_too_small_for_the_stem_are_refused_in_pixels():
     with pytest.raises(RecipeError, match=r"resnet18 needs at least 16 pixels a side, not 15; write frontend.side: 16"):
         build_encoder(ImageResNet18Config(stem="7x7"), 15, 3)
-    assert build_encoder(ImageResNet18Config(width=4), 8, 3).eval()(pictures(1, 3, 8, 8)).isfinite().all()
+    assert build_encoder(ImageResNet18Config(width=8), 8, 3).eval()(pictures(1, 3, 8, 8)).isfinite().all()

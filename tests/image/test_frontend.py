@@ -10,7 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
 from audiossl.errors import DataError
-from audiossl.image.frontend import Pixels, build_frontend, channel_sums
+from audiossl.image.frontend import Pixels, build_frontend
 from audiossl.recipe.image_frontend import PixelsConfig
 
 from .made import scene
@@ -64,16 +64,3 @@ def test_what_is_no_picture_is_refused(pixels: np.ndarray) -> None:
 def test_rows_of_another_side_are_refused() -> None:
     with pytest.raises(DataError, match=r"side 16 is stored as 768 values, not 3072"):
         front(16)(torch.zeros(2, 3 * 32 * 32, dtype=torch.uint8))
-
-
-def test_sums_over_batches_give_the_mean_and_deviation_of_each_channel() -> None:
-    x = (
-        torch.rand(10, 3, 7, 5, generator=torch.Generator().manual_seed(0))
-        * torch.tensor([1.0, 0.1, 3.0])[:, None, None]
-    )
-    parts = [channel_sums(x[:4]), channel_sums(x[4:])]
-    count, total, squares = (sum(part[k] for part in parts) for k in range(3))
-    mean = total / count
-    expected = x.double().transpose(0, 1).flatten(1)
-    torch.testing.assert_close(mean, expected.mean(1))
-    torch.testing.assert_close((squares / count - mean**2).sqrt(), expected.std(1, correction=0))
