@@ -1,16 +1,17 @@
 """Weights that others published, read without trusting them: tensors only, every name and shape checked.
 
-`published_uclser20` and `published_byola` know one source each; here is what they share.
+`published_uclser20`, `published_byola` and `published_resnet18` know one source each; here is what they share.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,7 @@ class Published:
         recipe: front end, encoder and windows, and what is known of the training.
         statistics: stand-ins for those of one's own data; `scale` belongs to the weights.
         training, data: what the bundle tells of its making.
+        left_out: parts of the file that the encoder does not need.
     """
 
     path: Path
@@ -40,14 +42,15 @@ class Published:
     statistics: Statistics
     training: Mapping[str, Any]
     data: Mapping[str, Any]
+    left_out: Sequence[str] = ()
 
-    def measured(self, mean: float, std: float, items: int = 0) -> Published:
-        """The same with the log-mel statistics of one's own data.
+    def measured(self, mean: float | tuple[float, ...], std: float | tuple[float, ...], items: int = 0) -> Published:
+        """The same with the statistics of one's own data.
 
         Args:
-            mean: of all values of the log-mels.
+            mean: of all values that the front end gives, or of each channel's.
             std: their standard deviation.
-            items: clips that the two were measured on.
+            items: files that the two were measured on.
 
         Raises:
             UsageError: `mean` or `std` cannot be.
@@ -55,7 +58,11 @@ class Published:
         try:
             statistics = Statistics(mean, std, items, scale=self.statistics.scale)
         except ValueError as error:
-            raise UsageError(f"mean {mean:g} and std {std:g} cannot be; both must be finite and std above 0") from error
+            told = f"mean {shown_values(mean)} and std {shown_values(std)} cannot be"
+            raise UsageError(f"{told}; both must be finite, as many, and std above 0") from error
+        channels = modality_of(self.recipe).channels
+        if np.size(statistics.mean) not in (1, channels):
+            raise UsageError(f"mean {shown_values(mean)} is of {np.size(mean)} channels; write 1 value or {channels}")
         return replace(self, statistics=statistics)
 
     def bundle(self) -> Bundle:
@@ -67,6 +74,11 @@ class Published:
         whole = serialise(encoder=encoder, recipe=self.recipe, statistics=self.statistics, **about)
         frontend = modality_of(self.recipe).build_frontend(self.recipe)
         return Bundle(self.recipe, frontend, encoder, self.statistics, hashlib.sha256(whole).hexdigest(), about)
+
+
+def shown_values(values: float | tuple[float, ...]) -> str:
+    """One value or several as people write them: `0.5`, `0.49,0.48,0.45`."""
+    return ",".join(f"{value:.4g}" for value in np.ravel(values))
 
 
 def import_published(published: Published, out: str | Path) -> Bundle:
