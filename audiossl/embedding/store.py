@@ -45,7 +45,7 @@ _PARQUET: dict[str, Any] = {
     "compression": "zstd",
     "use_dictionary": ["id", "path", "labels.list.element", "split", "group"],
     "column_encoding": {"embedding.list.element": "BYTE_STREAM_SPLIT"},
-    "row_group_size": 8192,
+    "row_group_size": 2048,
 }
 """The values of embeddings do not repeat, but their exponents are alike: a stream for each byte takes half the time of
 a dictionary and a seventh less room. Groups of rows, since the library holds one of them beside the table."""
