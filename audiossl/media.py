@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from audiossl.recipe.schema import Recipe
 
 
 class Seen(Protocol):
@@ -90,3 +94,44 @@ class Reader(Protocol):
         Raises:
             MediaError: it cannot be read.
         """
+
+
+class Plain(Protocol):
+    """Features that nobody has learnt, which every learned embedding must beat.
+
+    Attributes:
+        package: whose version decides the numbers too.
+        at_once: prepared examples that `features` is best given at a time; of more than one all are of one length.
+        recipe: whose front end's rate or side is theirs, and whose windows they are cut into by default.
+    """
+
+    package: ClassVar[str]
+    at_once: ClassVar[int]
+    recipe: ClassVar[Recipe]
+
+    @property
+    def name(self) -> str:
+        """As a model to embed with."""
+
+    @property
+    def title(self) -> str:
+        """As a row of a table."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All else that decides a number."""
+
+    def read(self, path: Path, start_s: float | None, end_s: float | None) -> NDArray[Any]:
+        """The whole example, prepared (S,), the same for all plain features of a wing; raises `MediaError`."""
+
+    def prepare(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """A window's samples as `features` wants them."""
+
+    def features(self, x_BS: NDArray[Any]) -> NDArray[np.float32]:
+        """(B, D) of prepared windows."""
+
+    def blank(self) -> NDArray[Any]:
+        """One window of nothing (1, S), prepared."""
+
+    def bands(self, x_BS: NDArray[Any]) -> NDArray[np.float32]:
+        """What `features` are pooled from (B, F, T); raises `UsageError` where there is no time."""

@@ -6,7 +6,7 @@ below or above asks whether an example is a sound or a picture. Heavy rooms are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from audiossl.errors import UsageError
-from audiossl.media import Clips, Excerpt, Reader, Seen, Window
+from audiossl.media import Clips, Excerpt, Plain, Reader, Seen, Window
 from audiossl.recipe.schema import EmbeddingConfig, Recipe
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Modality:
         reader: (recipe, how to cut windows, what samples that are not finite do) -> `Reader`; raises `UsageError`.
         windows: (recipe, example in memory, its rate, how to cut windows or None) -> its windows; raises `UsageError`.
         excerpt: (file, start, end) -> that part of it as a file of its own; raises `MediaError`.
+        plain: () -> features without learning, which stand beside every score.
         clips: (recipe, front end, frames of a crop or None) -> `Clips`.
         build_frontend: (recipe) -> the front end.
         build_views: (recipe, statistics) -> its views.
@@ -67,6 +68,7 @@ class Modality:
     reader: Callable[[Recipe, Any, Any], Reader]
     windows: Callable[[Recipe, Any, int | None, Any], list[Window]]
     excerpt: Callable[[Path, float | None, float | None], Excerpt]
+    plain: Callable[[], Sequence[Plain]]
     clips: Callable[[Recipe, Any, int | None], Clips]
     build_frontend: Callable[[Recipe], nn.Module]
     build_views: Callable[[Recipe, Any], Views]
@@ -152,6 +154,12 @@ def _sound_excerpt(path: Path, start_s: float | None, end_s: float | None) -> Ex
     return excerpt(path, start_s, end_s)
 
 
+def _sound_plain() -> Sequence[Plain]:
+    from audiossl.audio.statistics import PLAIN
+
+    return PLAIN
+
+
 def _sound_clips(recipe: Recipe, frontend: Any, frames: int | None = None) -> Clips:
     from audiossl.audio.clips import SoundClips
 
@@ -231,6 +239,12 @@ def _picture_excerpt(path: Path, start_s: float | None, end_s: float | None) -> 
     return excerpt(path, start_s, end_s)
 
 
+def _picture_plain() -> Sequence[Plain]:
+    from audiossl.image.statistics import PLAIN
+
+    return PLAIN
+
+
 def _picture_clips(recipe: Recipe, frontend: Any, frames: int | None = None) -> Clips:
     from audiossl.image.clips import PictureClips
 
@@ -269,6 +283,7 @@ AUDIO = Modality(
     reader=_sound_reader,
     windows=_sound_windows,
     excerpt=_sound_excerpt,
+    plain=_sound_plain,
     clips=_sound_clips,
     build_frontend=_sound_frontend,
     build_views=_sound_views,
@@ -293,6 +308,7 @@ IMAGE = Modality(
     reader=_picture_reader,
     windows=_picture_windows,
     excerpt=_picture_excerpt,
+    plain=_picture_plain,
     clips=_picture_clips,
     build_frontend=_picture_frontend,
     build_views=_picture_views,

@@ -2,13 +2,20 @@
 
 librosa is imported when the first spectrogram is made.
 
-Letters: F mel bands or cepstral coefficients, T frames, S samples; further axes may stand in front.
+Letters: B windows, F mel bands or cepstral coefficients, T frames, S samples; further axes may stand in front.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
 import numpy as np
 import numpy.typing as npt
+
+from audiossl.recipe.frontends import LogMelConfig
+from audiossl.recipe.schema import Recipe
 
 Values = npt.NDArray[np.float32]
 
@@ -51,3 +58,46 @@ def six_statistics(x_FT: Values) -> Values:
         np.std(steps, axis=-1),
     ]
     return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SoundStatistics:
+    """One of `SETTINGS`, see `media.Plain`."""
+
+    package: ClassVar[str] = "librosa"
+    at_once: ClassVar[int] = 1
+    recipe: ClassVar[Recipe] = Recipe(frontend=LogMelConfig(sample_rate=RATE))
+    name: str
+    title: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides a number, but the version of `package`."""
+        return {"rate": RATE, "statistics": STATISTICS, **SETTINGS[self.name]}
+
+    def read(self, path: Path, start_s: float | None, end_s: float | None) -> Values:
+        """The whole sound (S,); raises `AudioError`."""
+        from audiossl.audio.decode import decode
+
+        start_s = start_s or 0.0
+        return decode(path, RATE, start_s=start_s, duration_s=None if end_s is None else end_s - start_s).samples
+
+    def prepare(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """As they are."""
+        return samples
+
+    def blank(self) -> Values:
+        """A second of silence (1, S)."""
+        return np.zeros((1, RATE), np.float32)
+
+    def features(self, x_BS: Values) -> Values:
+        """(B, 6 F) float32."""
+        return six_statistics(self.bands(x_BS))
+
+    def bands(self, x_BS: Values) -> Values:
+        """(B, F, T)."""
+        return spectrogram(x_BS, **SETTINGS[self.name])
+
+
+PLAIN = (SoundStatistics("logmel", "log-mel statistics"), SoundStatistics("mfcc", "MFCC statistics"))
+"""The plain features of sounds."""

@@ -1,4 +1,4 @@
-"""What can stand in the place of an encoder without having learnt anything: `logmel` and `mfcc`."""
+"""What can stand in the place of an encoder without having learnt anything: each wing's plain features, by name."""
 
 from __future__ import annotations
 
@@ -7,56 +7,59 @@ import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from audiossl.audio.statistics import RATE, SETTINGS, STATISTICS
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.load import load_bundle
-from audiossl.modality import AUDIO, Modality
+from audiossl.media import Plain
+from audiossl.modality import MODALITIES, Modality, modality_of
 
-BASELINES = tuple(SETTINGS)
+PLAIN: dict[str, Plain] = {plain.name: plain for modality in MODALITIES.values() for plain in modality.plain()}
+BASELINES = tuple(PLAIN)
 """Their names; a bundle of such a name is given as `./logmel`."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Plain statistics of a sound (see `audio.statistics`) that are embedded, stored and searched like an encoder's."""
+    """Plain features that are embedded, stored and searched like an encoder's."""
 
-    sample_rate: ClassVar[int] = RATE
-    """Hz, of the sounds it wants."""
-    modality: ClassVar[Modality] = AUDIO
     name: str
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """All that decides a number, but the version of librosa."""
-        return {"rate": RATE, "statistics": STATISTICS, **SETTINGS[self.name]}
+    def plain(self) -> Plain:
+        """What makes them."""
+        return PLAIN[self.name]
 
     @property
-    def librosa(self) -> str:
-        """The installed version, without importing it."""
-        return version("librosa")
+    def modality(self) -> Modality:
+        """What they are of."""
+        return modality_of(self.plain.recipe)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The installed version of the package that they are made with, without importing it."""
+        return {self.plain.package: version(self.plain.package)}
 
     @property
     def sha256(self) -> str:
-        """Its identity in a store: the hash of name, settings and librosa's version."""
-        told = {"baseline": self.name, "settings": self.settings, "librosa": self.librosa}
+        """Its identity in a store: the hash of name, settings and the package's version."""
+        told = {"baseline": self.name, "settings": self.plain.settings, **self.versions}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """As `Bundle.describe`, where the two have the same to say."""
         return {
             "sha256": self.sha256,
-            "modality": self.modality.name,
             "path": self.name,
+            "modality": self.modality.name,
             "recipe": None,
-            "encoder": {"name": self.name, **self.settings},
-            "librosa": self.librosa,
+            "encoder": {"name": self.name, **self.plain.settings},
+            **self.versions,
         }
 
 
 Model = Bundle | Baseline
-"""What embeds sounds."""
+"""What embeds examples."""
 
 
 def load_model(name: str | Path) -> Model:

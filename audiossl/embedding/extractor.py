@@ -11,8 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiossl.audio.reading import SoundReader
-from audiossl.audio.statistics import RATE, SETTINGS, six_statistics, spectrogram
 from audiossl.bundle.baseline import Baseline, Model
 from audiossl.bundle.bundle import Bundle, Network
 from audiossl.devices import choose_device, multiplies_bf16
@@ -173,7 +171,7 @@ class BundleExtractor:
 
 
 class BaselineExtractor:
-    """Plain statistics of a window, or its bands over time where they are pooled otherwise; on the CPU, by librosa."""
+    """Plain features of a window, or its bands over time where they are pooled otherwise; on the CPU."""
 
     device = torch.device("cpu")
 
@@ -188,20 +186,20 @@ class BaselineExtractor:
                     f"{baseline.name} is no network: it has no layers and runs in float32 on the CPU; "
                     f"leave --{name} {wanted} out"
                 )
-        self._baseline, self._pool = baseline, options.pool
-        self.reader: Reader = SoundReader(RATE, windows_of(EmbeddingConfig(), options), options.nonfinite)
-        self.embedding_dim = self.rows(torch.zeros(1, RATE)).shape[2]
+        self._baseline, self._plain, self._pool = baseline, baseline.plain, options.pool
+        recipe = self._plain.recipe
+        self.reader = baseline.modality.reader(recipe, windows_of(recipe.embedding, options), options.nonfinite)
+        self.embedding_dim = self.rows(torch.from_numpy(self._plain.blank())).shape[2]
 
     def prepare(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """As they are."""
-        return samples
+        """As the features want them."""
+        return self._plain.prepare(samples)
 
     def rows(self, x_BS: Tensor) -> Tensor:
         """Rows (B, R, D) float32."""
-        x_BFT = spectrogram(x_BS.numpy(), **SETTINGS[self._baseline.name])
         if self._pool is None:
-            return torch.from_numpy(six_statistics(x_BFT))[:, None]
-        return pool_frames(torch.from_numpy(x_BFT).transpose(1, 2), self._pool)
+            return torch.from_numpy(self._plain.features(x_BS.numpy()))[:, None]
+        return pool_frames(torch.from_numpy(self._plain.bands(x_BS.numpy())).transpose(1, 2), self._pool)
 
     def encode(self, x_BS: Tensor) -> Tensor:
         """The same."""
@@ -212,8 +210,8 @@ class BaselineExtractor:
         return {"torch": torch.__version__, "device": str(self.device), "model": self._baseline.describe()}
 
     def parameters(self) -> dict[str, Any]:
-        """The baseline's hash, and librosa's version, so that a difference can be told."""
-        told = {"model": self._baseline.sha256, "librosa": self._baseline.librosa, "precision": "32"}
+        """The baseline's hash, and its package's version, so that a difference can be told."""
+        told = {"model": self._baseline.sha256, **self._baseline.versions, "precision": "32"}
         return {**told, **_said(pool=self._pool)}
 
 

@@ -1,9 +1,9 @@
-"""What stands beside every score: untrained twins of the encoder, plain statistics of the sound.
+"""What stands beside every score: untrained twins of the encoder, and plain features that nobody has learnt.
 
 A learned embedding is worth its gain over these. Six pooled statistics of a log-mel spectrogram reach 85 % on ESC-10,
 and so do random weights in a good architecture.
 
-Letters: N items, F mel bands or cepstral coefficients.
+Letters: N items, S prepared values of one, D features.
 """
 
 from __future__ import annotations
@@ -19,19 +19,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiossl.audio.decode import decode
-from audiossl.audio.statistics import RATE, SETTINGS, STATISTICS, six_statistics, spectrogram
 from audiossl.bundle.bundle import Bundle
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Items
 from audiossl.devices import cores
-from audiossl.errors import AudioError, DataError
+from audiossl.errors import DataError, MediaError
 from audiossl.evaluation.features.source import Features
 from audiossl.evaluation.scores import Kind
+from audiossl.media import Plain
+from audiossl.modality import Modality
 from audiossl.progress import Progress
-
-PLAIN = {"log-mel statistics": SETTINGS["logmel"], "MFCC statistics": SETTINGS["mfcc"]}
-"""Rows of the table and the settings of their spectrograms."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,15 @@ class Baseline:
 
 
 def baselines(bundles: list[Bundle], seeds: Sequence[int]) -> list[Baseline]:
-    """The untrained twins of every distinct architecture, and plain statistics of the sounds."""
+    """The untrained twins of every distinct architecture, and the plain features of their modality."""
     twins: dict[str, list[int]] = {}
     for number, bundle in enumerate(bundles):
         twins.setdefault(repr(_architecture(bundle)), []).append(number)
     found = [_untrained(bundles[models[0]], models, seed) for models in twins.values() for seed in seeds]
-    plain = Plain()
-    for name, settings in PLAIN.items():
-        key = {"statistics": STATISTICS, "rate": RATE, "settings": settings, "librosa": version("librosa")}
-        found.append(Baseline("statistics", name, [], None, key, plain=partial(plain.features, name)))
+    rows = PlainRows(bundles[0].modality)
+    for plain in rows.modality.plain():
+        key = {"plain": plain.name, "settings": plain.settings, plain.package: version(plain.package)}
+        found.append(Baseline("statistics", plain.title, [], None, key, plain=partial(rows.features, plain.name)))
     return found
 
 
@@ -79,41 +76,43 @@ def _untrained(bundle: Bundle, models: list[int], seed: int) -> Baseline:
 
 
 @dataclass
-class Plain:
-    """Six statistics over time of each band of plain spectrograms; every sound is decoded once for all of them."""
+class PlainRows:
+    """All plain features of a modality; every file is decoded once for all of them."""
 
+    modality: Modality
     _known: dict[str, Features] = field(default_factory=dict)
 
     def features(self, name: str, items: Items, progress: Progress) -> Features:
-        """Those of one entry of `PLAIN`, (N, 6 F) float32, in the order of `items`, which are always the same.
+        """Those called `name` (N, D) float32, in the order of `items`, which are always the same.
 
         Raises:
             DataError: a file cannot be read.
         """
         if not self._known:
-            self._known = plain_statistics(items, progress)
+            self._known = plain_features(self.modality, items, progress)
         return self._known[name]
 
 
-def plain_statistics(items: Items, progress: Progress) -> dict[str, Features]:
-    """For each entry of `PLAIN` (N, 6 F) float32, in the order of `items` (raises `DataError` at a bad file)."""
+def plain_features(modality: Modality, items: Items, progress: Progress) -> dict[str, Features]:
+    """Each plain feature's (N, D) float32 by its name, in the order of `items` (raises `DataError` at a bad file)."""
+    plain = modality.plain()
     rows = list(zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True))
+    at_once = min(one.at_once for one in plain)
+    parts = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
     found: list[list[Features]] = []
-    progress.start("plain statistics", len(rows), "clips")
+    progress.start("plain statistics", len(rows), modality.nouns)
     try:
         with ThreadPoolExecutor(cores()) as pool:
-            for one in pool.map(lambda row: _statistics(*row), rows):
-                found.append(one)
-                progress.advance()
-    except AudioError as error:
+            for values in pool.map(partial(_features, plain), parts):
+                found.append(values)
+                progress.advance(len(values[0]))
+    except MediaError as error:
         raise DataError(f"{error}; mend or remove the file, or leave it out with --skip-failed") from error
     finally:
         progress.close()
-    return {name: np.stack(values) for name, values in zip(PLAIN, zip(*found, strict=True), strict=True)}
+    return {one.name: np.concatenate(values) for one, values in zip(plain, zip(*found, strict=True), strict=True)}
 
 
-def _statistics(path: Path, start_s: float | None, end_s: float | None) -> list[Features]:
-    start_s = start_s or 0.0
-    duration_s = None if end_s is None else end_s - start_s
-    samples = decode(path, RATE, start_s=start_s, duration_s=duration_s).samples
-    return [six_statistics(spectrogram(samples, **settings)) for settings in PLAIN.values()]
+def _features(plain: Sequence[Plain], rows: Sequence[tuple[Path, float | None, float | None]]) -> list[Features]:
+    x_BS = np.stack([plain[0].read(*row) for row in rows])
+    return [one.features(x_BS) for one in plain]

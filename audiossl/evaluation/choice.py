@@ -11,7 +11,7 @@ from audiossl.evaluation.protocol import Protocol, list_protocols, load_protocol
 
 QUICK = ("lr_nested@1", "knn@1", "events_linear@1")
 GROUPS = {
-    "quick": "a linear probe and nearest neighbours; of timed events a linear head along the sound",
+    "quick": "a linear probe and nearest neighbours; of timed events a linear head along time",
     "full": "every shipped protocol that needs no more than embeddings",
 }
 """What may be said in the place of a protocol's name. Of a group only those run that score the data's target."""
@@ -48,16 +48,31 @@ def choose(names: Sequence[str]) -> list[Wanted]:
     return list(found.values())
 
 
-def fitting(wanted: Sequence[Wanted], target: Target, source: str, *, lenient: bool = False) -> list[Protocol]:
+def fitting(
+    wanted: Sequence[Wanted], target: Target, source: str, *, timed: bool = True, lenient: bool = False
+) -> list[Protocol]:
     """Those that score `target`; one asked for by name stays in any case, unless `lenient`, to be refused by name.
 
+    Args:
+        wanted: see `choose`.
+        target: what is to be predicted.
+        source: the data's name.
+        timed: items have a length in time; without it protocols that look along time are refused by name, or left out.
+        lenient: leave out what cannot score this, as long as something can.
+
     Raises:
-        UsageError: none is left.
+        UsageError: none is left, or one needs time.
     """
-    kept = [one.protocol for one in wanted if target in one.protocol.metrics or (one.by_name and not lenient)]
+    late = [one.protocol for one in wanted if one.protocol.needs_time and not timed]
+    named = [one.protocol.id for one in wanted if one.protocol in late and one.by_name]
+    if named and not lenient:
+        raise UsageError(f"{named[0]} looks along time, and what {source} holds has none; choose another protocol")
+    able = [one for one in wanted if one.protocol not in late]
+    kept = [one.protocol for one in able if target in one.protocol.metrics or (one.by_name and not lenient)]
     if not kept:
-        able = [name for name in list_protocols() if target in load_protocol(name).metrics]
-        hint = f"choose {' or '.join(able)}" if able else "no shipped protocol does"
+        shipped = [load_protocol(name) for name in list_protocols()]
+        able_ids = [one.id for one in shipped if target in one.metrics and (timed or not one.needs_time)]
+        hint = f"choose {' or '.join(able_ids)}" if able_ids else "no shipped protocol does"
         asked = ", ".join(one.protocol.id for one in wanted)
         raise UsageError(f"{source} has {TARGETS[target]}, and none of {asked} scores such; {hint}")
     return kept

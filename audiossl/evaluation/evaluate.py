@@ -33,7 +33,7 @@ from audiossl.evaluation.report.write import Extras, write_report
 from audiossl.evaluation.rows import Scorer, baseline_row, model_row
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, ModelFacts
 from audiossl.evaluation.task import Ints, Task
-from audiossl.modality import modality_of
+from audiossl.modality import Modality, modality_of
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems
 from audiossl.version import __version__
@@ -49,6 +49,16 @@ class Subjects(NamedTuple):
 
     names: list[str]
     bundles: list[Bundle]
+
+    @property
+    def modality(self) -> Modality:
+        """What they embed, which is the same for all."""
+        return self.bundles[0].modality
+
+    @property
+    def timed(self) -> bool:
+        """Whether that has a length in time."""
+        return self.modality.rate(self.bundles[0].recipe) is not None
 
 
 class Where(NamedTuple):
@@ -81,7 +91,7 @@ def evaluate(
 
     Raises:
         UsageError: no model, an option that cannot be, an unknown protocol, or one twice.
-        DataError: items without labels, files that cannot be read, folds that leak (see `make_task`), a sound on
+        DataError: items without labels, files that cannot be read, folds that leak (see `make_task`), an example on
             both sides of a split.
         CheckpointError: a model that is not a bundle.
     """
@@ -150,15 +160,15 @@ def evaluate_items(
     Raises:
         UsageError, DataError: see `evaluate`.
     """
-    chosen = fitting(wanted, target_of(items), items.name, lenient=lenient)
+    chosen = fitting(wanted, target_of(items), items.name, timed=models.timed, lenient=lenient)
     tasks = _tasks(chosen, items, said)  # labels, folds, texts and files are looked at before hours of embedding
     for name, bundle in zip(models.names, models.bundles, strict=True):
         check_texts(name, bundle, items, chosen, tasks)
-    _duplicates(items, honesty.same_files(items), tasks, said)
+    _duplicates(models, items, honesty.same_files(items), tasks, said)
     with honesty.untouched(models.bundles):
         features, items, failed = _embed(models.bundles, items, said, progress)
         tasks = _tasks(chosen, items, said) if failed else tasks
-        duplicates = _duplicates(items, _same_sounds(models.bundles[0], items, features[0]), tasks, said)
+        duplicates = _duplicates(models, items, _same_content(models.bundles[0], items, features[0]), tasks, said)
         scorer = Scorer(chosen, tasks, cache.data_fingerprint(items), _folds(said), said.threads)
         rows = [
             model_row(name, number, _source(bundle, values, items, said, progress), scorer)
@@ -170,7 +180,7 @@ def evaluate_items(
     report = EvaluationReport(
         audiossl=__version__,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        data=_data_facts(items, scorer, failed, duplicates),
+        data=_data_facts(models.modality.noun, items, scorer, failed, duplicates),
         models=[_model_facts(name, bundle) for name, bundle in zip(*models, strict=True)],
         protocols={protocol.id: protocol.model_dump(mode="json") for protocol in chosen},
         metrics={protocol.id: metric_of(protocol, task) for protocol, task in zip(chosen, tasks, strict=True)},
@@ -186,17 +196,19 @@ def _source(bundle: Bundle, values: Features, items: Items, said: EvaluateOption
     return Source(items, progress, lambda: bundle, known=values, trains=True, keep=said.cache)
 
 
-def _duplicates(items: Items, alike: Sequence[Ints], tasks: Sequence[Task], said: EvaluateOptions) -> list[str]:
-    """Refuse sounds on two sides of a split, or tell them where that is allowed."""
+def _duplicates(
+    models: Subjects, items: Items, alike: Sequence[Ints], tasks: Sequence[Task], said: EvaluateOptions
+) -> list[str]:
+    """Refuse what is on two sides of a split, or tell it where that is allowed."""
     twice = honesty.across(alike, tasks)
     if not said.allow_duplicates:
-        honesty.refuse(items, twice)
+        honesty.refuse(items, twice, models.modality.noun)
     return [one.told(items) for one in twice]
 
 
-def _same_sounds(bundle: Bundle, items: Items, features_ND: Features) -> list[Ints]:
+def _same_content(bundle: Bundle, items: Items, features_ND: Features) -> list[Ints]:
     content = partial(modality_of(bundle.recipe).content, bundle.recipe)
-    return honesty.same_sounds(items, features_ND, content)
+    return honesty.same_content(items, features_ND, content)
 
 
 def _tasks(protocols: Sequence[Protocol], items: Items, said: EvaluateOptions) -> list[Task]:
@@ -230,12 +242,13 @@ def _embed(
     return [result.values[ok] for result in results], items.take(np.flatnonzero(ok).tolist()), failed
 
 
-def _data_facts(items: Items, scorer: Scorer, failed: list[str], duplicates: list[str]) -> DataFacts:
+def _data_facts(noun: str, items: Items, scorer: Scorer, failed: list[str], duplicates: list[str]) -> DataFacts:
     task = scorer.tasks[0]
     return DataFacts(
         source=items.name,
         task=items.design.task,
         target=task.target,
+        noun=noun,
         n=len(items),
         classes=task.classes,
         ids=task.ids,

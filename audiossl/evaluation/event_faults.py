@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 from audiossl.data.items import Event, Items
+from audiossl.data.walk import modality_of_names
 from audiossl.devices import cores
 from audiossl.errors import DataError, MediaError
-from audiossl.modality import AUDIO
+from audiossl.modality import modality_named
 
 SLACK_S = 0.1
-"""Annotations are rounded, and sounds trimmed: an event may end so much after its sound."""
+"""Annotations are rounded, and sounds trimmed: an event may end so much after its item."""
 TOLD = 5
 
 
 def check_events(items: Items) -> None:
-    """Refuse events that end before they start, lie outside their sound, or start with another one of the same label.
+    """Refuse events that end before they start, lie outside their item, or start with another one of the same label.
 
     A file that cannot be read is no matter here: whoever embeds it will name it.
 
@@ -45,7 +46,7 @@ def _faults(events: Sequence[Event], labels: Sequence[str], length_s: float) -> 
         elif event.offset_s <= event.onset_s:
             yield f"the event {told} ends before it starts; write an offset after its onset"
         elif event.onset_s < 0 or event.offset_s > length_s + SLACK_S:
-            yield f"the event {told} lies outside its sound of {length_s:g} s; times count from the item's start"
+            yield f"the event {told} lies outside its item of {length_s:g} s; times count from the item's start"
     in_order = sorted(events, key=lambda event: (event.label, event.onset_s))
     for one, other in pairwise(in_order):
         if (one.label, one.onset_s) == (other.label, other.onset_s):
@@ -70,14 +71,15 @@ def overlapping(events: Sequence[Event]) -> int:
 
 def _lengths_s(items: Items) -> list[float]:
     """How long each item is; infinity where that cannot be told."""
+    duration_s = modality_named(modality_of_names(items.column("path"))).duration_s
     ranges = zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True)
     with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(lambda row: _length_s(*row), ranges))
+        return list(pool.map(lambda row: _length_s(duration_s, *row), ranges))
 
 
-def _length_s(path: Path, start_s: float | None, end_s: float | None) -> float:
+def _length_s(duration_s: Callable[[Path], float], path: Path, start_s: float | None, end_s: float | None) -> float:
     try:
-        end_s = AUDIO.duration_s(path) if end_s is None else end_s
+        end_s = duration_s(path) if end_s is None else end_s
     except MediaError:
         return math.inf
     return end_s - (start_s or 0.0)

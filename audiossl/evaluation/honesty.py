@@ -1,9 +1,9 @@
 """What must hold for a score to be believed, checked in every evaluation.
 
-The encoder leaves an evaluation as it came, and no sound is on two sides of a split. (Groups and classes are checked
+The encoder leaves an evaluation as it came, and nothing is on two sides of a split. (Groups and classes are checked
 where the splits are made, in `audiossl.data.splits`.)
 
-Letters: N items, D dimensions.
+Letters: N items, D dimensions, L lines.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from audiossl.errors import DataError, MediaError
 from audiossl.evaluation.task import Ints, Round, Task
 
 Floats = NDArray[np.floating]
-Samples = Callable[[Path, float | None, float | None], bytes]
-"""(file, start, end) to the decoded samples."""
+Content = Callable[[Path, float | None, float | None], bytes]
+"""(file, start, end) to what it decodes to."""
 
 NEAR = 1e-4
-"""Embeddings whose difference is at most this share of their length may be of the same samples."""
+"""Embeddings whose difference is at most this share of their length may be of the same content."""
+LINES = 4
+"""Random lines on which neighbours are looked for: two that are near on one by chance are not so on all."""
 SHOWN = 5
 
 
@@ -62,7 +64,7 @@ def digest(bundle: Bundle) -> str:
 
 
 class Twice(NamedTuple):
-    """One sound on two sides of a round."""
+    """One example on two sides of a round."""
 
     one: int
     other: int
@@ -89,24 +91,24 @@ def same_files(items: Items) -> list[Ints]:
     return _sets((content[path], *part) for path, part in zip(paths, parts, strict=True))
 
 
-def same_sounds(items: Items, features_ND: Floats, samples: Samples) -> list[Ints]:
-    """Sets of items that decode to the same samples, whatever their files' names, sizes and formats.
+def same_content(items: Items, features_ND: Floats, content: Content) -> list[Ints]:
+    """Sets of items that decode to the same, whatever their files' names, sizes and formats.
 
-    Equal samples have all but equal embeddings, so only items whose embeddings nearly meet are decoded again.
+    Equal content has all but equal embeddings, so only items whose embeddings nearly meet are decoded again.
     """
     near = _near(features_ND)
     rows = list(zip(items.paths(), items.column("start_s"), items.column("end_s"), strict=True))
     keys: list[Hashable] = list(range(len(items)))
     for item in near.tolist():
         try:
-            keys[item] = hashlib.sha256(samples(*rows[item])).digest()
+            keys[item] = hashlib.sha256(content(*rows[item])).digest()
         except MediaError:  # was left out, or is told of elsewhere
             continue
     return _sets(keys)
 
 
 def across(sets: Sequence[Ints], tasks: Sequence[Task]) -> list[Twice]:
-    """The sounds that stand on two sides of a round, each pair once."""
+    """The examples that stand on two sides of a round, each pair once."""
     rounds = {(one.name, one.test.tobytes(), one.train.tobytes()): one for task in tasks for one in task.rounds}
     found: dict[tuple[int, int], Twice] = {}
     for one in rounds.values():
@@ -119,14 +121,14 @@ def across(sets: Sequence[Ints], tasks: Sequence[Task]) -> list[Twice]:
     return list(found.values())
 
 
-def refuse(items: Items, twice: Sequence[Twice]) -> None:
-    """Refuse sounds on two sides of a split (raises `DataError` naming files and split)."""
+def refuse(items: Items, twice: Sequence[Twice], noun: str) -> None:
+    """Refuse what is on two sides of a split and called `noun` (raises `DataError` naming files and split)."""
     if not twice:
         return
     told = "; ".join(one.told(items) for one in twice[:SHOWN])
     more = f" and {len(twice) - SHOWN:,} more pairs" if len(twice) > SHOWN else ""
     raise DataError(
-        f"{items.name}: the same sound is on both sides of a split: {told}{more}; the test would know its training; "
+        f"{items.name}: the same {noun} is on both sides of a split: {told}{more}; the test would know its training; "
         f"remove one of each, or give both one group and one fold; with --allow-duplicates they are scored all the "
         f"same, and the report lists them"
     )
@@ -139,18 +141,21 @@ def _sides(one: Round) -> list[Ints]:
 def _near(features_ND: Floats) -> Ints:
     """The items whose embedding nearly meets another's.
 
-    Points that are close stay close on any line, so that neighbours on a random line are compared instead of all pairs.
+    Points that are close stay close on any line, so that neighbours on a random line are compared instead of all pairs,
+    and of these only those that are neighbours on several.
     """
     x_ND = features_ND.astype(np.float64)
     x_ND -= x_ND.mean(axis=0)
-    line_D = np.random.default_rng(0).standard_normal(x_ND.shape[1])
+    lines_DL = np.random.default_rng(0).standard_normal((x_ND.shape[1], LINES))
     reach = NEAR * float(np.linalg.norm(x_ND, axis=1).max(initial=0.0))
-    order = np.argsort(x_ND @ line_D, kind="stable")
-    places, found_N = (x_ND @ line_D)[order], np.zeros(len(x_ND), np.bool_)
+    order = np.argsort(x_ND @ lines_DL[:, 0], kind="stable")
+    places_NL, reach_L = (x_ND @ lines_DL)[order], reach * np.linalg.norm(lines_DL, axis=0)
+    found_N = np.zeros(len(x_ND), np.bool_)
     for step in range(1, len(order)):
-        close = np.flatnonzero(places[step:] - places[:-step] <= reach * np.linalg.norm(line_D))
+        close = np.flatnonzero(places_NL[step:, 0] - places_NL[:-step, 0] <= reach_L[0])
         if not len(close):
             break
+        close = close[(np.abs(places_NL[close + step] - places_NL[close]) <= reach_L).all(axis=1)]
         one, other = order[close], order[close + step]
         new = ~(found_N[one] & found_N[other])
         one, other = one[new], other[new]

@@ -27,7 +27,7 @@ class EvaluateOptions(Config):
     skip_failed: bool = False
     """Leave out files that cannot be decoded, and list them, instead of refusing."""
     allow_duplicates: bool = False
-    """Score although a sound stands on both sides of a split, and list such sounds, instead of refusing."""
+    """Score although an example stands on both sides of a split, and list such, instead of refusing."""
     labels_from_folders: bool = False
     """The subfolders of a folder are the classes."""
     map: Literal["pca", "tsne"] = "pca"

@@ -143,6 +143,8 @@ class DataFacts(Record):
     task: str = ""
     """Of the manifest."""
     target: Target
+    noun: str = "sound"
+    """What an item is called."""
     n: int
     classes: list[str]
     ids: list[str]
@@ -164,7 +166,12 @@ class DataFacts(Record):
     failed: list[str]
     """Files that could not be decoded and were left out, with the reason."""
     duplicates: list[str] = []
-    """Sounds that stand on two sides of a split, where that was allowed: both files and the split."""
+    """Examples that stand on two sides of a split, where that was allowed: both files and the split."""
+
+    @property
+    def nouns(self) -> str:
+        """What several items are called."""
+        return f"{self.noun}s"
 
 
 class ModelFacts(Record):

@@ -57,7 +57,7 @@ def evaluate_sets(
     said, progress = spoken(options), progress or Silent()
     sets, wanted, found = data_sets([str(source) for source in on], data), choose(said.protocols), subjects(models)
     work = [(one, items_of(one.source, one.data, said, found)) for one in sets]
-    _check_protocols(wanted, [items for _, items in work])
+    _check_protocols(wanted, [items for _, items in work], timed=found.timed)
     folder, training = (None if path is None else Path(path) for path in (out, run_folder))
     report = SuiteReport(
         audiossl=__version__, made=datetime.now(timezone.utc).isoformat(timespec="seconds"), sets=[], failed=[]
@@ -96,9 +96,13 @@ def _add(
     return report.model_copy(update={"sets": [*report.sets, done]}), None
 
 
-def _check_protocols(wanted: Sequence[Wanted], sets: Sequence[Items]) -> None:
+def _check_protocols(wanted: Sequence[Wanted], sets: Sequence[Items], *, timed: bool) -> None:
     """Every set needs a protocol, and every protocol asked for by name a set."""
-    used = {protocol.id for items in sets for protocol in fitting(wanted, target_of(items), items.name, lenient=True)}
+    used = {
+        protocol.id
+        for items in sets
+        for protocol in fitting(wanted, target_of(items), items.name, timed=timed, lenient=True)
+    }
     idle = [one.protocol.id for one in wanted if one.by_name and one.protocol.id not in used]
     if idle:
         raise UsageError(f"{idle[0]} scores none of {', '.join(items.name for items in sets)}; leave it out")

@@ -25,7 +25,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
     on: Annotated[
         list[str] | None,
-        typer.Option(metavar="SET", help="Evaluate both encoders on these labelled sounds first; may be repeated."),
+        typer.Option(metavar="SET", help="Evaluate both encoders on this labelled data first; may be repeated."),
     ] = None,
     data: Annotated[
         list[str] | None,

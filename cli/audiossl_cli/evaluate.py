@@ -37,7 +37,7 @@ def evaluate(
         list[str],
         typer.Option(
             metavar="SET",
-            help="Labelled sounds: a manifest's name or NAME/TASK, a manifest, a CSV, a folder; may be repeated.",
+            help="Labelled data: a manifest's name or NAME/TASK, a manifest, a CSV, a folder; may be repeated.",
         ),
     ],
     data: Annotated[
@@ -81,7 +81,9 @@ def evaluate(
     ] = False,
     allow_duplicates: Annotated[
         bool,
-        typer.Option("--allow-duplicates", help="Score although a sound is on both sides of a split, and list such."),
+        typer.Option(
+            "--allow-duplicates", help="Score although an example is on both sides of a split, and list such."
+        ),
     ] = False,
     no_baselines: Annotated[
         bool, typer.Option("--no-baselines", help="Score neither untrained encoders nor plain statistics.")
@@ -95,7 +97,7 @@ def evaluate(
     map_kind: Annotated[Map | None, typer.Option("--map", help="How the page's embedding map is drawn [pca].")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
 ) -> None:
-    """Score encoders on labelled sounds, beside the same encoders untrained and plain statistics of the sounds.
+    """Score encoders on labelled data, beside the same encoders untrained and plain statistics of the files.
 
     The data's own folds or splits are used. The classifier's strength is chosen without the test. Several models and
     sets make one table. audiossl compare says whether a difference may be chance.
@@ -153,10 +155,10 @@ def end(suite: Suite) -> None:
 
 def show(report: EvaluationReport) -> None:
     """Print the table of one data set, the gains in words, and what was left out."""
-    from audiossl.evaluation.report.table import columns, footnotes, gain_sentence, lines, test_folds
+    from audiossl.evaluation.report.table import columns, extent, footnotes, gain_sentence, lines
 
     heads, found, data = columns(report), lines(report), report.data
-    title = f"{data.source}: {data.n} sounds, {len(data.classes)} classes, {test_folds(data)}"
+    title = f"{data.source}: {extent(data)}"
     if len(heads) <= WIDE:
         names = [part for head in heads for part in (f"{head.name}\n{head.measure}", "95 %", "per fold or seed")]
         rows = [[line.label, *(p for head in heads for p in cells(line.cells.get(head.protocol)))] for line in found]
@@ -201,7 +203,7 @@ def show_classes(report: EvaluationReport) -> None:
         raise UsageError(f"{report.data.source}: no protocol judged items by class; leave --per-class out")
     name = protocols[0]
     rows = [row for row in report.rows if row.kind == "pretrained" and name in row.scores]
-    heads = ["class", "sounds", *(row.name for row in rows), "untrained"]
+    heads = ["class", report.data.nouns, *(row.name for row in rows), "untrained"]
     told = [
         [line.name, line.n, *map(percent, line.models), percent(line.untrained)] for line in class_lines(report, name)
     ]
@@ -213,7 +215,7 @@ def show_classes(report: EvaluationReport) -> None:
         found = confusions(report, row, name)[:CONFUSIONS]
         pairs = [[one.name, one.taken_for, one.n, percent(one.share)] for one in found]
         emit(f"{row.name}, {name}: most frequent confusions")
-        emit_table(["class", "taken for", "sounds", "%"], pairs)
+        emit_table(["class", "taken for", report.data.nouns, "%"], pairs)
 
 
 def cells(cell: Cell | None) -> Sequence[str]:

@@ -30,8 +30,8 @@ def items_of(root, *events, **told):
     [
         ([Event(1.0, 0.5, "bark")], "made: two: the event bark from 1 to 0.5 s ends before it starts"),
         ([Event(1.0, 1.0, "bark")], "ends before it starts"),
-        ([Event(-0.5, 1.0, "bark")], "lies outside its sound of 2 s"),
-        ([Event(1.0, 2.5, "bark")], "the event bark from 1 to 2.5 s lies outside its sound of 2 s"),
+        ([Event(-0.5, 1.0, "bark")], "lies outside its item of 2 s"),
+        ([Event(1.0, 2.5, "bark")], "the event bark from 1 to 2.5 s lies outside its item of 2 s"),
         ([Event(float("nan"), 1.0, "bark")], "has no time; write its onset and offset in seconds"),
         ([Event(0.0, 1.0, "owl")], "owl from 0 to 1 s is not among the item's labels .bark, bell."),
         ([Event(0.5, 1.0, "bark"), Event(0.5, 1.5, "bark")], "two events bark start at 0.5 s .to 1 and to 1.5 s."),
@@ -50,7 +50,7 @@ def test_many_faults_are_named_and_counted(root):
 def test_what_can_be_is_kept(root):
     check_events(items_of(root, Event(0.0, 1.0, "bark"), Event(0.0, 2.05, "bell"), Event(1.0, 1.5, "bark")))
     check_events(items_of(root, Event(0.0, 1.0, "bark"), start_s=0.5, end_s=1.5))
-    with pytest.raises(DataError, match="outside its sound of 1 s"):
+    with pytest.raises(DataError, match="outside its item of 1 s"):
         check_events(items_of(root, Event(0.0, 1.5, "bark"), start_s=0.5, end_s=1.5))
     check_events(items_of(Path("nowhere"), Event(0.0, 9.0, "bark")))  # whoever embeds it will name the file
 

@@ -16,7 +16,7 @@ from audiossl.data.items import Item, Items
 from audiossl.errors import AudiosslError, DataError
 from audiossl.evaluation.features.source import Source
 from audiossl.evaluation.finetune import predictor, training
-from audiossl.evaluation.finetune.sounds import Sounds, window_starts
+from audiossl.evaluation.finetune.examples import Examples, window_starts
 from audiossl.evaluation.gains import gains
 from audiossl.evaluation.honesty import digest
 from audiossl.evaluation.outcome import Outcome, score_of
@@ -119,7 +119,7 @@ class Told(Silent):
 def outcomes(protocol, bundle, items, *folds, keep=False, progress=None, task=None, seed=0):
     task = task or task_of(protocol, items)
     task = task.only(folds) if folds else task
-    return predict(protocol, Sounds(bundle, items, progress or Silent(), keep), task, seed)
+    return predict(protocol, Examples(bundle, items, progress or Silent(), keep), task, seed)
 
 
 @pytest.mark.parametrize("name", ["finetune@1", "scratch@1"])
@@ -185,7 +185,7 @@ def test_no_clip_but_those_of_training_is_read_before_training_is_over(bundle, i
 def test_with_a_learning_rate_of_0_the_encoder_moves_in_its_batch_norm_alone(bundle, items):
     protocol = protocol_of(encoder_lr=0.0, epochs=2)
     task = task_of(protocol, items)
-    one, source = task.rounds[0], Sounds(bundle, items, Silent()).open()
+    one, source = task.rounds[0], Examples(bundle, items, Silent()).open()
     classifier = training.make_classifier(protocol, bundle, task, one, seed=0)
     head = {name: weight.clone() for name, weight in classifier.head.named_parameters()}
     training.fit(classifier, source, one)
@@ -285,7 +285,7 @@ def test_windows_cover_a_clip_from_start_to_end(length, window, apart, hop):
 
 def test_a_clips_scores_are_the_mean_of_its_windows(bundle, items):
     task = task_of(QUICK, items)
-    source = Sounds(bundle, items, Silent()).open()
+    source = Examples(bundle, items, Silent()).open()
     classifier = training.make_classifier(QUICK, bundle, task, task.rounds[0], seed=0)
     window = training.crop_samples(RECIPE, bundle.frontend)
     found = training.class_scores(classifier, source, np.array([7, 2]), 0.5)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiossl.audio.synth import make_sounds
-from audiossl.bundle.bundle import Statistics
-from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.items import Item, Items
 from audiossl.data.manifest import load_items
 from audiossl.errors import DataError
@@ -24,22 +21,26 @@ from audiossl.evaluation import rows as rows_module
 from audiossl.evaluation.evaluate import evaluate
 from audiossl.evaluation.probes import run, task_of
 from audiossl.evaluation.protocol import Protocol, list_protocols, load_protocol
-from audiossl.recipe.encoders import AudioNtt2020Config
-from audiossl.recipe.schema import Recipe
-from tests.evaluation.made import blobs, items_of
+from audiossl.modality import MODALITIES
+from tests.evaluation.made import WINGS, blobs, items_of, made_set, other_bytes, tiny_bundle
 
 LINEAR, KNN = load_protocol("lr_nested@1"), load_protocol("knn@1")
 QUICK = {"protocols": ["knn@1"], "baselines": False}
 
 
+@pytest.fixture(scope="module", params=WINGS)
+def wing(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def bundle():
-    return untrained_bundle(Recipe(encoder=AudioNtt2020Config(dim=16)), Statistics(-8.0, 4.0, 10), seed=5)
+def bundle(wing):
+    return tiny_bundle(wing)
 
 
 @pytest.fixture
-def table(tmp_path):
-    return make_sounds(tmp_path / "sounds", 48, seed=0)
+def table(wing, tmp_path):
+    return made_set(wing, tmp_path / "labelled")
 
 
 def test_the_digest_sees_every_bit_of_weights_and_buffers(bundle):
@@ -69,7 +70,7 @@ def test_an_evaluation_that_changes_the_encoder_is_our_fault(bundle, table, monk
 
 
 def copied(table, make):
-    """Let `make(from, to)` write the sound of some clip under the name of another clip of another fold."""
+    """Let `make(from, to)` write some file's content under the name of another file of another fold."""
     items = load_items(table)
     folds, paths = items.column("fold"), items.paths()
     one, other = 0, next(i for i, fold in enumerate(folds) if fold != folds[0])
@@ -77,16 +78,11 @@ def copied(table, make):
     return paths[one].name, paths[other].name
 
 
-def louder_bits(one, other):
-    """The same samples in a file of other bytes and another size."""
-    samples, rate = soundfile.read(one, dtype="int16")
-    soundfile.write(other, samples, rate, subtype="PCM_24", format="WAV")
-
-
-@pytest.mark.parametrize("make", [shutil.copyfile, louder_bits], ids=["same bytes", "same samples"])
-def test_a_sound_on_both_sides_of_a_split_is_refused_with_both_names(bundle, table, make):
-    names = copied(table, make)
-    with pytest.raises(DataError, match=r"the same sound is on both sides of a split.*\(split \d\)") as raised:
+@pytest.mark.parametrize("same", ["bytes", "content"])
+def test_an_example_on_both_sides_of_a_split_is_refused_with_both_names(wing, bundle, table, same):
+    names = copied(table, shutil.copyfile if same == "bytes" else partial(other_bytes, wing))
+    message = rf"the same {MODALITIES[wing].noun} is on both sides of a split.*\(split \d\)"
+    with pytest.raises(DataError, match=message) as raised:
         evaluate(bundle, table, **QUICK)
     assert all(name in str(raised.value) for name in names)
     report = evaluate(bundle, table, allow_duplicates=True, **QUICK)
@@ -94,7 +90,7 @@ def test_a_sound_on_both_sides_of_a_split_is_refused_with_both_names(bundle, tab
     assert all(name in report.data.duplicates[0] for name in names)
 
 
-def test_a_sound_twice_on_one_side_is_no_leak(bundle, table):
+def test_an_example_twice_on_one_side_is_no_leak(bundle, table):
     items = load_items(table)
     folds, paths = items.column("fold"), items.paths()
     twin = next(i for i in range(1, len(items)) if folds[i] == folds[0])
@@ -116,19 +112,19 @@ def test_only_embeddings_that_nearly_meet_are_decoded_again(offset):
     x[50], x[51] = x[7], x[7] * (1 + 1e-7)
     read = []
 
-    def samples(path, start_s, end_s):
+    def content(path, start_s, end_s):
         read.append(int(path.stem[4:]))
         return b"one" if read[-1] in (7, 50) else bytes([read[-1]])
 
-    found = honesty.same_sounds(items_of([0] * 60), (x + offset).astype(np.float32), samples)
+    found = honesty.same_content(items_of([0] * 60), (x + offset).astype(np.float32), content)
     assert [alike.tolist() for alike in found] == [[7, 50]]
     assert {7, 50, 51} <= set(read) and len(read) < 10
 
 
 def test_a_collapsed_encoder_hides_no_duplicate():
-    samples = {i: bytes([i // 2]) for i in range(20)}  # 0 and 1 sound alike, 2 and 3 ...
-    found = honesty.same_sounds(
-        items_of([0] * 20), np.ones((20, 4), np.float32), lambda path, *_: samples[int(path.stem[4:])]
+    content = {i: bytes([i // 2]) for i in range(20)}  # 0 and 1 are alike, 2 and 3 ...
+    found = honesty.same_content(
+        items_of([0] * 20), np.ones((20, 4), np.float32), lambda path, *_: content[int(path.stem[4:])]
     )
     assert [alike.tolist() for alike in found] == [[i, i + 1] for i in range(0, 20, 2)]
 

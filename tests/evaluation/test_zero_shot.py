@@ -133,8 +133,8 @@ def test_an_encoder_without_texts_is_refused_before_any_embedding(bundle, sounds
 def test_clips_whose_texts_were_learnt_are_no_test(bundle, sounds, protocol):
     name = load_items(sounds).name
     for data, told in (
-        ({"folds": [1, 3]}, r"texts of \d+ of the 48 clips that would be tested; score the others with --folds 2"),
-        ({}, "48 of the 48 clips that would be tested; score it on other data"),
+        ({"folds": [1, 3]}, r"texts of \d+ of the 48 sounds that would be tested; score the others with --folds 2"),
+        ({}, "48 of the 48 sounds that would be tested; score it on other data"),
     ):
         trained = replace(bundle, recipe=recipe(manifest=f"somewhere/{name}.csv", **data))
         with pytest.raises(UsageError, match=told):

@@ -16,11 +16,11 @@ from audiossl.embedding.features import clip_features
 from audiossl.embedding.frames import frame_features
 from audiossl.evaluation.features.frames import Frames
 from audiossl.evaluation.features.patches import patch_features
-from audiossl.evaluation.finetune.sounds import Sounds
+from audiossl.evaluation.finetune.examples import Examples
 from audiossl.evaluation.heads.zero_shot import similarities
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol.base import HeadConfig
-from audiossl.evaluation.protocol.end_to_end import SoundFeatures
+from audiossl.evaluation.protocol.end_to_end import ExampleFeatures
 from audiossl.evaluation.protocol.parts import ClipFeatures, PatchFeatures, ZeroShotConfig
 from audiossl.evaluation.task import Task
 from audiossl.progress import Progress
@@ -70,7 +70,7 @@ class Source:
         """Whether `protocol` can score this source."""
         if protocol.needs_text:
             return self.bundle is not None and self.bundle.text is not None
-        if isinstance(protocol.features, SoundFeatures):
+        if isinstance(protocol.features, ExampleFeatures):
             return self.trains
         return isinstance(protocol.features, ClipFeatures) or self.encoder is not None
 
@@ -85,8 +85,8 @@ class Source:
         if isinstance(protocol.features, PatchFeatures):
             assert self.bundle is not None
             return patch_features(self.bundle, self.items, protocol.features, self.progress)
-        if isinstance(protocol.features, SoundFeatures):
+        if isinstance(protocol.features, ExampleFeatures):
             assert self.bundle is not None
-            return Sounds(self.bundle, self.items, self.progress, self.keep)
+            return Examples(self.bundle, self.items, self.progress, self.keep)
         assert self.bundle is not None
         return Frames.of(frame_features(self.bundle, self.items, protocol.features.hop_s, progress=self.progress))

@@ -25,8 +25,8 @@ from audiossl.data.decoded import ClipSource, DecodedStore
 from audiossl.devices import choose_device, cores, keep_freed_memory, multiplies_bf16
 from audiossl.encoders.base import Encoder
 from audiossl.evaluation.finetune.classifier import Classifier
+from audiossl.evaluation.finetune.examples import Examples, Ints, window_starts
 from audiossl.evaluation.finetune.predictor import steps_of
-from audiossl.evaluation.finetune.sounds import Ints, Sounds, window_starts
 from audiossl.evaluation.outcome import Floats, Outcome
 from audiossl.evaluation.protocol import Protocol
 from audiossl.evaluation.protocol import end_to_end as parts
@@ -42,7 +42,7 @@ WINDOWS_AT_ONCE = 64
 
 def train_and_score(
     protocol: Protocol,
-    sounds: Sounds,
+    examples: Examples,
     source: ClipSource,
     task: Task,
     one: Round,
@@ -57,11 +57,11 @@ def train_and_score(
         AudiosslError: a loss was not finite.
     """
     features = protocol.features
-    assert isinstance(features, parts.SoundFeatures)
+    assert isinstance(features, parts.ExampleFeatures)
     with torch.random.fork_rng(devices=[]), _all_cores():
         torch.manual_seed(rng.key(seed, "head"))
-        classifier = make_classifier(protocol, sounds.bundle, task, one, seed)
-        fit(classifier, source, one, (_Told(sounds.progress, one.name), *callbacks))
+        classifier = make_classifier(protocol, examples.bundle, task, one, seed)
+        fit(classifier, source, one, (_Told(examples.progress, one.name), *callbacks))
         return Outcome(class_scores(classifier, source, one.test, features.apart))
 
 

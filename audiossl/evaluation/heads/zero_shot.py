@@ -1,6 +1,6 @@
-"""Classes told apart by their names alone (Radford et al. 2021), and who has heard the tested clips' names before.
+"""Classes told apart by their names alone (Radford et al. 2021), and who has learnt the tested items' texts before.
 
-Letters: N items, D dimensions, K classes, P size of the space of sounds and texts.
+Letters: N items, D dimensions, K classes, P size of the space of examples and texts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def most_similar(protocol: Protocol, similar_NK: Array, task: Task, seed: int, p
 
 
 def similarities(bundle: Bundle, features_ND: Array, classes: Sequence[str], head: ZeroShotConfig) -> Array:
-    """Cosine similarity (N, K) of each sound to each class: to the mean of its prompts' embeddings.
+    """Cosine similarity (N, K) of each item to each class: to the mean of its prompts' embeddings.
 
     Raises:
         UsageError: the encoder knows no text.
@@ -41,7 +41,7 @@ def similarities(bundle: Bundle, features_ND: Array, classes: Sequence[str], hea
 
 
 def check_texts(name: str, bundle: Bundle, items: Items, protocols: Sequence[Protocol], tasks: Sequence[Task]) -> None:
-    """Refuse an encoder without texts where they are needed, and one that was trained with texts of tested clips.
+    """Refuse an encoder without texts where they are needed, and one that was trained with texts of tested items.
 
     Raises:
         UsageError: what to write instead is in the message.
@@ -50,8 +50,8 @@ def check_texts(name: str, bundle: Bundle, items: Items, protocols: Sequence[Pro
     if bundle.text is None:
         if wordy:
             raise UsageError(
-                f"{name}: learnt from sounds alone and knows no text, so {wordy[0]} cannot score it; give an encoder "
-                f"trained with texts, e.g. by audio/esc50_clip"
+                f"{name}: learnt from {bundle.modality.nouns} alone and knows no text, so {wordy[0]} cannot score it; "
+                f"give an encoder trained with texts, by the method clip"
             )
         return
     seen_N = _trained_on(bundle, items)
@@ -61,9 +61,10 @@ def check_texts(name: str, bundle: Bundle, items: Items, protocols: Sequence[Pro
     fold_N = np.array([str(fold) for fold in items.column("fold")])
     fresh = sorted(set(fold_N) - set(fold_N[seen_N]))
     hint = " ".join(f"--folds {fold}" for fold in fresh)
+    cure = f"score the others with {hint}" if fresh else "score it on other data"
     raise UsageError(
-        f"{name}: was trained with the texts of {int(seen_N[tested].sum())} of the {len(tested)} clips that would be "
-        f"tested; " + (f"score the others with {hint}" if fresh else "score it on other data")
+        f"{name}: was trained with the texts of {int(seen_N[tested].sum())} of the {len(tested)} "
+        f"{bundle.modality.nouns} that would be tested; {cure}"
     )
 
 

@@ -53,7 +53,7 @@ def fold_bootstrap(
 ) -> Floats:
     """Bootstrap the mean over folds of the mean of `values_N` within a fold, drawing whole groups.
 
-    Clips cut from one recording succeed and fail together, so groups are drawn, not clips; folds stay as they are.
+    Items of one recording succeed and fail together, so groups are drawn, not items; folds stay as they are.
 
     Args:
         values_N: one value per item, for example 1 where the prediction was right.

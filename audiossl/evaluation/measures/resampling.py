@@ -32,7 +32,7 @@ def resampled(
 ) -> Floats:
     """The mean over folds of a metric on `draws` bootstrap draws, each of whole groups of a fold's items.
 
-    Clips cut from one recording succeed and fail together, so groups are drawn, not clips; folds stay as they are. The
+    Items of one recording succeed and fail together, so groups are drawn, not items; folds stay as they are. The
     draws depend on groups and `rng` alone: two encoders measured on the same draws can be compared draw by draw.
 
     Args:

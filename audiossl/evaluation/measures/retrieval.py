@@ -1,4 +1,4 @@
-"""Does a clip find its like? Every tested item is a query for those of other groups.
+"""Does an item find its like? Every tested item is a query for those of other groups.
 
 Letters: N items, Q queries of a chunk, D dimensions, K classes.
 """

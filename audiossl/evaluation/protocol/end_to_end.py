@@ -10,14 +10,15 @@ from audiossl.evaluation.protocol.base import HeadConfig
 from audiossl.recipe.base import Config, Count, NonNegative, Positive
 
 
-class SoundFeatures(Config):
-    """The sounds themselves: the encoder is trained along.
+class ExampleFeatures(Config):
+    """The examples themselves: the encoder is trained along.
 
     It learns from one random crop of each item per epoch, of the length that it was pretrained on, and an item's
     scores are the mean over crops from its start to its end.
     """
 
     unit: Literal["sound"]
+    """Of whatever kind the examples are: the word is part of the hash of every score."""
     apart: Annotated[float, Field(gt=0, le=1)]
     """The crops that are scored start at most this share of a crop apart."""
 

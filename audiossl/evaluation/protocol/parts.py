@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from audiossl.evaluation.metric_names import CLUSTERING, RETRIEVAL
 from audiossl.evaluation.protocol.base import HeadConfig
-from audiossl.evaluation.protocol.end_to_end import AdamWConfig, EndToEndConfig, SoundFeatures
+from audiossl.evaluation.protocol.end_to_end import AdamWConfig, EndToEndConfig, ExampleFeatures
 from audiossl.evaluation.protocol.gradient import (
     AdamConfig,
     BestEpochConfig,
@@ -58,7 +58,7 @@ class FrameFeatures(Config):
     hop_s: Positive
 
 
-Features = Annotated[ClipFeatures | PatchFeatures | FrameFeatures | SoundFeatures, Field(discriminator="unit")]
+Features = Annotated[ClipFeatures | PatchFeatures | FrameFeatures | ExampleFeatures, Field(discriminator="unit")]
 
 
 class LogisticRegressionConfig(HeadConfig):
@@ -121,7 +121,7 @@ Prompt = Annotated[str, Field(pattern=r"^[^{}]*\{\}[^{}]*$")]
 
 
 class ZeroShotConfig(HeadConfig):
-    """The class whose name is most like the sound, in the space that the encoder shares with texts."""
+    """The class whose name is most like the item, in the space that the encoder shares with texts."""
 
     goes_with = frozenset({("none", "none")})
     learns = False

@@ -74,7 +74,7 @@ class Protocol(Config):
             pairs = " or ".join(f"fit {fit} and selection {select}" for fit, select in sorted(self.head.goes_with))
             raise ValueError(f"head {self.head.name} goes with {pairs}; write those")
         if self.needs_text and self.scaler != "none":
-            raise ValueError("head zero_shot goes with scaler none: its sounds and texts have a space of their own")
+            raise ValueError("head zero_shot goes with scaler none: examples and texts have a space of their own")
         return self
 
     @model_validator(mode="after")
@@ -140,6 +140,11 @@ class Protocol(Config):
     def needs_text(self) -> bool:
         """Whether only encoders that know texts can be scored; others have no row under it."""
         return isinstance(self.head, ZeroShotConfig)
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether it looks at parts of an item's time: what has no length in time cannot be scored."""
+        return self.features.unit in ("patch", "frame")
 
     @property
     def hash(self) -> str:

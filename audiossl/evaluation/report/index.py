@@ -7,7 +7,7 @@ from typing import Any
 
 from audiossl.evaluation.report.page import PAGE
 from audiossl.evaluation.report.sections import READING, grid_table, section
-from audiossl.evaluation.report.table import footnotes, gain_sentence, grid, test_folds
+from audiossl.evaluation.report.table import extent, footnotes, gain_sentence, grid
 from audiossl.evaluation.sets import SetReport, SuiteReport
 
 
@@ -65,6 +65,5 @@ def _set(one: SetReport) -> str:
     link = f"<a href='{escape(one.name)}/report.html'>the whole report</a>"
     return section(
         escape(one.name),
-        f"<p>{data.n:,} sounds, {len(data.classes)} classes, {test_folds(data)} · {link}</p>"
-        + (f"<ul>{gains}</ul>" if gains else ""),
+        f"<p>{extent(data)} · {link}</p>" + (f"<ul>{gains}</ul>" if gains else ""),
     )

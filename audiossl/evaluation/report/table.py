@@ -163,30 +163,36 @@ def _footnotes(report: EvaluationReport) -> Iterator[str]:
     for name, said in report.protocols.items():
         without = [line.label for line in lines(report) if line.kind != "chance" and name not in line.cells]
         if without:
-            yield f"{name} {_need(said)}, so it scores no {' and no '.join(without)}"
+            yield f"{name} {_need(said, report.data.noun)}, so it scores no {' and no '.join(without)}"
         if said["head"].get("encoder") == "random":
             yield f"{name} starts from random weights: what stands there for a model is its architecture's score"
         notes = [note for row in report.rows if name in row.scores for note in row.scores[name].notes]
         yield from (f"{name}: {note}" for note in dict.fromkeys(notes))
-    if report.data.left_out:
+    data = report.data
+    if data.left_out:
         yield (
-            f"{report.data.source}: scored on a partial copy: {report.data.left_out:,} sounds that the set lists are "
-            "not there, so this is no score on the whole set"
+            f"{data.source}: scored on a partial copy: {data.left_out:,} {data.nouns} that the set lists are not "
+            "there, so this is no score on the whole set"
         )
-    if report.data.duplicates:
-        more = f" and {len(report.data.duplicates) - 1} more" if len(report.data.duplicates) > 1 else ""
-        yield f"{report.data.source}: a sound is on both sides of a split: {report.data.duplicates[0]}{more}"
+    if data.duplicates:
+        more = f" and {len(data.duplicates) - 1} more" if len(data.duplicates) > 1 else ""
+        yield f"{data.source}: a {data.noun} is on both sides of a split: {data.duplicates[0]}{more}"
 
 
-def _need(protocol: dict[str, Any]) -> str:
-    """Why a protocol may be unable to score an embedding."""
+def _need(protocol: dict[str, Any], noun: str) -> str:
+    """Why a protocol may be unable to score an embedding of something called `noun`."""
     if protocol["head"]["name"] == "zero_shot":
         return "needs an encoder that knows texts"
     return {
-        "patch": "looks at short windows of a sound",
-        "frame": "looks along a sound",
+        "patch": f"looks at short windows of a {noun}",
+        "frame": f"looks along a {noun}",
         "sound": "trains the encoder itself",
-    }.get(protocol["features"]["unit"], "looks at whole sounds")
+    }.get(protocol["features"]["unit"], f"looks at whole {noun}s")
+
+
+def extent(data: DataFacts) -> str:
+    """How much was scored, in words."""
+    return f"{data.n:,} {data.nouns}, {len(data.classes)} classes, {test_folds(data)}"
 
 
 def test_folds(data: DataFacts) -> str:

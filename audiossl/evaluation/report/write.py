@@ -15,7 +15,7 @@ from audiossl.evaluation.report import figures, sections
 from audiossl.evaluation.report.classes import judged
 from audiossl.evaluation.report.page import PAGE
 from audiossl.evaluation.report.sections import section
-from audiossl.evaluation.report.table import footnotes, gain_sentence, grid, lines, test_folds
+from audiossl.evaluation.report.table import extent, footnotes, gain_sentence, grid, lines
 from audiossl.evaluation.scores import EvaluationReport
 
 
@@ -61,11 +61,10 @@ BUDGETS = (
 
 def _head(report: EvaluationReport) -> str:
     data = report.data
-    facts = f"{data.n:,} sounds, {len(data.classes)} classes, {test_folds(data)}"
     gains = "".join(f"<li>{escape(gain_sentence(gain, report))}</li>" for gain in report.gains)
     task = f" · {data.task}" if data.task and data.task != data.source else ""
     return (
-        f"<header><h1>{escape(data.source)}{escape(task)}</h1><p>{facts} · {escape(report.made)} · audiossl "
+        f"<header><h1>{escape(data.source)}{escape(task)}</h1><p>{extent(data)} · {escape(report.made)} · audiossl "
         f"{escape(report.audiossl)}</p></header>" + (f"<ul class='gains'>{gains}</ul>" if gains else "")
     )
 

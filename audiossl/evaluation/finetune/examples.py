@@ -1,4 +1,4 @@
-"""The sounds of an evaluation, decoded once, for protocols that train the encoder along."""
+"""The examples of an evaluation, decoded once, for protocols that train the encoder along."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Sounds:
+class Examples:
     """What such a protocol is given of a row.
 
     Attributes:
