@@ -15,11 +15,14 @@ from audiossl import hear
 from audiossl.bundle.bundle import Statistics
 from audiossl.bundle.save import save_bundle
 from audiossl.bundle.untrained import untrained_bundle
+from audiossl.embedding.frames import grid_of
+from audiossl.embedding.options import FrameOptions
 from audiossl.errors import CheckpointError, UsageError
 from audiossl.recipe.data import DataConfig
 from audiossl.recipe.encoders import AudioNtt2020Config, ResNet18Config, WaveformCnnConfig
 from audiossl.recipe.frontends import FonsecaConfig, LogMelConfig, WaveformConfig
-from audiossl.recipe.schema import EmbeddingConfig, Recipe
+from audiossl.recipe.image_encoders import ImageResNet18Config
+from audiossl.recipe.schema import EmbeddingConfig, ImageRecipe, Recipe
 
 RECIPES = {
     "log-mel": Recipe(encoder=AudioNtt2020Config(dim=24)),
@@ -201,6 +204,17 @@ def test_a_model_that_cannot_be_is_refused_in_a_sentence(tmp_path, path):
     narrow = Recipe(frontend=LogMelConfig(sample_rate=8000, f_max=3800), encoder=ResNet18Config())
     with pytest.raises(UsageError, match=r"8,000 Hz; HEAR has sounds of 16,000, 22,050"):
         hear.HearModel(untrained_bundle(narrow, Statistics(-7.0, 4.0), seed=0))
+
+
+def test_an_encoder_of_pictures_is_refused_in_a_sentence(tmp_path):
+    recipe = ImageRecipe(encoder=ImageResNet18Config(width=8))
+    made = untrained_bundle(recipe, Statistics((0.5,) * 3, (0.5,) * 3), seed=0)
+    path = tmp_path / "encoder.safetensors"
+    save_bundle(path, encoder=made.encoder, recipe=recipe, statistics=made.statistics)
+    with pytest.raises(UsageError, match="takes pictures, which have no time"):
+        hear.load_model(str(path))
+    with pytest.raises(UsageError, match="takes pictures, which have no time"):
+        grid_of(made, FrameOptions())
 
 
 def test_the_package_alone_imports_no_torch():

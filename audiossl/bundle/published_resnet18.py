@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from audiossl.bundle.bundle import Statistics
@@ -52,11 +53,16 @@ def read_resnet18(path: str | Path, side: int | None = None) -> Published:
     weights = {name: found[prefix + theirs] for theirs, name in called.items() if _OURS.match(name)}
     used = {prefix + theirs for theirs, name in called.items() if name in weights}
     stem = _stem(weights, path)
+    try:
+        encoder = ImageResNet18Config(stem=stem, width=len(weights["conv1.weight"]))
+    except ValidationError as error:
+        width = len(weights["conv1.weight"])
+        raise CheckpointError(f"{path}: its first convolution has {width} channels, which no ResNet-18 has") from error
     recipe = ImageRecipe(
         name=f"imported_resnet18_{stem}",
         description=f"ResNet-18 with the weights of {Path(path).name}.",
         frontend=PixelsConfig(side=side or SIDES[stem]),
-        encoder=ImageResNet18Config(stem=stem, width=len(weights["conv1.weight"])),
+        encoder=encoder,
     )
     wanted = expected_tensors(recipe)
     for name in wanted.keys() - weights.keys():  # before PyTorch 0.4.1 batches were not counted, which decides nothing

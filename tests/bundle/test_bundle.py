@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -15,7 +16,6 @@ from audiossl.bundle.save import save_bundle, serialise
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.errors import AudiosslError, UsageError, WriteError
 from audiossl.recipe.encoders import (
-    AudioNtt2020Config,
     AudioNtt2022Config,
     CrnnConfig,
     ResNet18Config,
@@ -23,9 +23,9 @@ from audiossl.recipe.encoders import (
 )
 from audiossl.recipe.frontends import FonsecaConfig
 from audiossl.recipe.schema import EmbeddingConfig, Recipe
+from tests.bundle.wings import PICTURES, SOUNDS, WINGS, Wing, picture, sine
 
-RECIPE = Recipe(name="tiny", encoder=AudioNtt2020Config(dim=32))
-STATISTICS = Statistics(mean=-7.0, std=4.0, items=3)
+RECIPE, STATISTICS = SOUNDS.recipe, SOUNDS.statistics
 
 
 @pytest.fixture(scope="module")
@@ -33,24 +33,31 @@ def bundle() -> Bundle:
     return untrained_bundle(RECIPE, STATISTICS, seed=1)
 
 
-def sine(seconds: float, rate: int = 16_000, hz: float = 440.0) -> np.ndarray:
-    return np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate).astype(np.float32) * 0.5
+@pytest.fixture(scope="module", params=WINGS, ids=lambda wing: wing.name)
+def wing(request) -> Wing:
+    return request.param
 
 
-def test_loading_gives_back_the_same_embeddings_and_everything_that_was_said(bundle, tmp_path: Path):
+@pytest.fixture(scope="module")
+def made(wing) -> Bundle:
+    """Of either wing."""
+    return untrained_bundle(wing.recipe, wing.statistics, seed=1)
+
+
+def test_loading_gives_back_the_same_embeddings_and_everything_that_was_said(wing, made, tmp_path: Path):
     path = tmp_path / "encoder.safetensors"
     training, data = {"steps": 12, "loss": 3.5}, {"manifest": "synth", "items": 3}
-    digest = save_bundle(
-        path, encoder=bundle.encoder, recipe=RECIPE, statistics=STATISTICS, training=training, data=data
-    )
+    told = {"recipe": wing.recipe, "statistics": wing.statistics, "training": training, "data": data}
+    digest = save_bundle(path, encoder=made.encoder, **told)
     loaded = load_bundle(path)
-    assert np.array_equal(loaded.embed(sine(1.3), 16_000), bundle.embed(sine(1.3), 16_000))
+    assert np.array_equal(loaded.embed(*wing.example), made.embed(*wing.example))
     assert loaded.sha256 == digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (loaded.recipe, loaded.statistics) == (RECIPE, STATISTICS)
-    assert (loaded.embedding_dim, loaded.sample_rate) == (32, 16_000)
+    assert (loaded.recipe, loaded.statistics) == (wing.recipe, wing.statistics)
+    assert type(loaded.recipe) is type(wing.recipe) and loaded.embedding_dim == wing.embedding_dim
     described = loaded.describe()
     assert described["training"] == training and described["data"] == data
-    assert described["encoder"]["name"] == "audiontt2020" and described["frontend"]["n_mels"] == 64
+    assert described["encoder"] == wing.recipe.encoder.model_dump() and described["modality"] == wing.recipe.modality
+    assert described["frontend"] == wing.recipe.frontend.model_dump()
     assert set(described["versions"]) == {"python", "torch"}
 
 
@@ -59,11 +66,9 @@ def test_a_folder_with_one_bundle_is_that_bundle(bundle, tmp_path: Path):
     assert load_bundle(tmp_path).recipe == RECIPE
 
 
-def test_the_same_arguments_give_the_same_bytes(bundle):
-    first, second = (
-        serialise(encoder=bundle.encoder, recipe=RECIPE, statistics=STATISTICS, training={"date": "today"})
-        for _ in range(2)
-    )
+def test_the_same_arguments_give_the_same_bytes(wing, made):
+    told = {"recipe": wing.recipe, "statistics": wing.statistics, "training": {"date": "today"}}
+    first, second = (serialise(encoder=made.encoder, **told) for _ in range(2))
     assert first == second
 
 
@@ -80,19 +85,19 @@ def test_a_place_that_cannot_be_written_leaves_the_old_bundle(bundle, tmp_path: 
         save_bundle(tmp_path / "file" / "e", encoder=bundle.encoder, recipe=RECIPE, statistics=STATISTICS)
 
 
-def test_loading_and_making_leave_the_global_random_state_alone(bundle, tmp_path: Path):
-    save_bundle(tmp_path / "e.safetensors", encoder=bundle.encoder, recipe=RECIPE, statistics=STATISTICS)
+def test_loading_and_making_leave_the_global_random_state_alone(wing, made, tmp_path: Path):
+    save_bundle(tmp_path / "e.safetensors", encoder=made.encoder, recipe=wing.recipe, statistics=wing.statistics)
     state = torch.get_rng_state()
     load_bundle(tmp_path / "e.safetensors")
-    untrained_bundle(RECIPE, STATISTICS, seed=3)
+    untrained_bundle(wing.recipe, wing.statistics, seed=3)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_untrained_weights_are_a_function_of_the_seed(bundle):
-    again, other = (untrained_bundle(RECIPE, STATISTICS, seed=seed) for seed in (1, 2))
-    assert np.array_equal(again.embed(sine(1), 16_000), bundle.embed(sine(1), 16_000))
-    assert again.sha256 == bundle.sha256 != other.sha256
-    assert not np.allclose(other.embed(sine(1), 16_000), bundle.embed(sine(1), 16_000))
+def test_untrained_weights_are_a_function_of_the_seed(wing, made):
+    again, other = (untrained_bundle(wing.recipe, wing.statistics, seed=seed) for seed in (1, 2))
+    assert np.array_equal(again.embed(*wing.example), made.embed(*wing.example))
+    assert again.sha256 == made.sha256 != other.sha256
+    assert not np.allclose(other.embed(*wing.example), made.embed(*wing.example))
 
 
 def test_the_input_is_normalised_by_the_statistics(bundle):
@@ -103,15 +108,75 @@ def test_the_input_is_normalised_by_the_statistics(bundle):
     assert torch.allclose(scaled.spectrogram(x_BS), (logmel + 7.0) / 4.0 * 10.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("values", [(0.0, 0.0), (float("nan"), 1.0), (0.0, -1.0), (0.0, float("inf"))])
+def test_each_channel_is_normalised_by_its_own_statistics():
+    statistics = PICTURES.statistics
+    made = untrained_bundle(PICTURES.recipe, statistics, seed=0)
+    pixels = picture(16, 16)
+    x_BCFT = made.spectrogram(torch.from_numpy(made.frontend.prepare(pixels))[None])
+    for channel, (mean, std) in enumerate(zip(statistics.mean, statistics.std, strict=True)):
+        assert np.allclose(x_BCFT[0, channel].numpy(), (pixels[channel] / 255 - mean) / std, atol=1e-5)
+
+
+def test_any_form_of_the_same_picture_gives_the_same_embedding():
+    made, pixels = untrained_bundle(PICTURES.recipe, PICTURES.statistics, seed=0), picture(20, 30)
+    wanted = made.embed(pixels)
+    for same in (torch.from_numpy(pixels), PIL.Image.fromarray(pixels.transpose(1, 2, 0))):
+        assert np.array_equal(made.embed(same), wanted)
+    start_s, rows = made.embed_windows(pixels)
+    assert np.isnan(start_s).tolist() == [True] and np.array_equal(rows[0], wanted)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (700, 3), (16, 16)])
+def test_pictures_of_any_size_have_finite_embeddings(size):
+    embedding = untrained_bundle(PICTURES.recipe, PICTURES.statistics, seed=0).embed(picture(*size))
+    assert embedding.shape == (64,) and np.isfinite(embedding).all()
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        np.zeros((3, 4, 5)),
+        np.zeros((4, 5), np.uint8),
+        np.zeros((4, 5, 3), np.uint8),
+        np.zeros((3, 0, 5), np.uint8),
+        np.zeros((1, 4, 5), np.uint8),
+        "cat.jpg",
+        None,
+    ],
+    ids=str,
+)
+def test_what_is_no_picture_is_a_usage_error(example):
+    made = untrained_bundle(PICTURES.recipe, PICTURES.statistics, seed=0)
+    with pytest.raises(UsageError, match="or a PIL image"):
+        made.embed(example)
+
+
+def test_what_has_no_time_is_refused_what_needs_it():
+    made = untrained_bundle(PICTURES.recipe, PICTURES.statistics, seed=0)
+    with pytest.raises(UsageError, match="takes pictures, which have no time"):
+        made.embed_frames(picture(), 16_000)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (0.0, 0.0),
+        (float("nan"), 1.0),
+        (0.0, -1.0),
+        (0.0, float("inf")),
+        ((0.0, 0.0), (1.0, 0.0)),
+        ((0.0, 0.0, 0.0), (1.0, 1.0)),
+        ((0.0, float("nan")), (1.0, 1.0)),
+    ],
+)
 def test_statistics_that_would_make_nonsense_are_refused(values):
     with pytest.raises(ValueError):
         Statistics(*values)
 
 
-def test_dropout_and_batch_statistics_are_off(bundle):
-    assert np.array_equal(bundle.embed(sine(1), 16_000), bundle.embed(sine(1), 16_000))
-    assert not any(weight.requires_grad for weight in bundle.encoder.parameters())
+def test_dropout_and_batch_statistics_are_off(wing, made):
+    assert np.array_equal(made.embed(*wing.example), made.embed(*wing.example))
+    assert not any(weight.requires_grad for weight in made.encoder.parameters())
 
 
 def test_any_rate_and_layout_of_the_same_sound_gives_nearly_the_same_embedding(bundle):

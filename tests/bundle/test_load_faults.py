@@ -14,17 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from audiossl.bundle.bundle import Statistics
 from audiossl.bundle.load import load_bundle
 from audiossl.bundle.metadata import KEY, PREFIX, compose, read_metadata
 from audiossl.bundle.save import serialise
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.errors import CheckpointError
 from audiossl.recipe.encoders import AudioNtt2020Config
-from audiossl.recipe.schema import Recipe
+from tests.bundle.wings import PICTURES, SOUNDS, WINGS
 
-RECIPE = Recipe(encoder=AudioNtt2020Config(dim=32))
-STATISTICS = Statistics(mean=-7.0, std=4.0, items=3)
+RECIPE, STATISTICS = SOUNDS.recipe, SOUNDS.statistics
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +30,11 @@ def encoder():
     return untrained_bundle(RECIPE, STATISTICS, seed=1).encoder
 
 
-@pytest.fixture(scope="module")
-def good(encoder) -> bytes:
-    return serialise(encoder=encoder, recipe=RECIPE, statistics=STATISTICS)
+@pytest.fixture(scope="module", params=WINGS, ids=lambda wing: wing.name)
+def good(request) -> bytes:
+    wing = request.param
+    encoder = untrained_bundle(wing.recipe, wing.statistics, seed=1).encoder
+    return serialise(encoder=encoder, recipe=wing.recipe, statistics=wing.statistics)
 
 
 def refused(path: Path, content: bytes) -> str:
@@ -133,6 +133,22 @@ def test_a_newer_format_says_what_to_install(encoder, tmp_path):
 )
 def test_metadata_that_makes_no_sense(encoder, tmp_path, metadata, said):
     assert said in refused(tmp_path / "e.safetensors", remade(encoder, metadata))
+
+
+@pytest.mark.parametrize(
+    ("statistics", "said"),
+    [
+        ({"mean": [0.5, 0.5, 0.5], "std": [1.0, 1.0]}, "its statistics cannot be"),
+        ({"mean": [0.5, 0.5, 0.5], "std": [1.0, 0.0, 1.0]}, "statistics.std"),
+        ({"mean": [0.5, 0.5], "std": [1.0, 1.0]}, "of 2 channels, its front end gives 3"),
+        ({"mean": [], "std": []}, "its statistics"),
+        ({"mean": "grey", "std": 1.0}, "statistics.mean"),
+    ],
+)
+def test_statistics_of_channels_that_are_not_there(tmp_path, statistics, said):
+    pictures = untrained_bundle(PICTURES.recipe, PICTURES.statistics, seed=1)
+    metadata = json.loads(compose(PICTURES.recipe, vars(PICTURES.statistics), 64)) | {"statistics": statistics}
+    assert said in refused(tmp_path / "e.safetensors", remade(pictures.encoder, metadata))
 
 
 @given(content=st.binary(max_size=300), size=st.integers(0, 300))

@@ -142,6 +142,7 @@ def test_shortcuts_half_precision_and_checkpoints_without_counts_are_read(saved)
         ("nan", r"tensor bn1\.bias holds values that are not finite"),
         ("stem", r"tensor conv1\.weight has shape \(8, 3, 5, 5\); it must be"),
         ("no stem", r"tensor conv1\.weight is missing; it must be"),
+        ("thin", "has 2 channels, which no ResNet-18 has"),
         ("grey", r"tensor conv1\.weight has shape \(8, 1, 7, 7\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -156,6 +157,7 @@ def test_other_networks_and_faults_are_named(saved, weights, cause):
         changed = {
             "nan": {"bn1.bias": good["bn1.bias"] * torch.nan},
             "stem": {"conv1.weight": torch.zeros(8, 3, 5, 5)},
+            "thin": {"conv1.weight": torch.zeros(2, 3, 7, 7)},
             "grey": {"conv1.weight": torch.zeros(8, 1, 7, 7)},
         }
         gone = {"missing": "layer4.1.bn2.weight", "no stem": "conv1.weight"}.get(fault, "fc.weight")

@@ -13,7 +13,7 @@ from audiossl.api import embed
 from audiossl.embedding.inputs import gather, listed
 from audiossl.embedding.store import open_store
 from audiossl.errors import DataError, UsageError
-from audiossl.modality import AUDIO
+from audiossl.modality import AUDIO, IMAGE
 from audiossl_cli.app import run
 from tests.embedding.conftest import RATE, chirp
 
@@ -104,3 +104,21 @@ def test_names_are_gathered_as_a_table_in_order_and_once(sounds, tmp_path):
     assert items.column("path") == [str(folder / name) for name in ("a.wav", "b/c.wav", "b.wav")]
     with pytest.raises(UsageError, match="nothing matches"):
         gather([str(folder / "*.flac")], AUDIO)
+
+
+@pytest.mark.parametrize(
+    ("modality", "own", "other"), [(AUDIO, "a.wav", "b.png"), (IMAGE, "b.png", "a.wav")], ids=["sounds", "pictures"]
+)
+def test_a_folder_or_url_is_searched_for_what_the_model_embeds(tmp_path, modality, own, other):
+    for name in (own, other, f"deep/{own}", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert gather([tmp_path], modality).column("id") == sorted([own, f"deep/{own}"])
+    assert gather([str(tmp_path / "deep*")], modality).column("id") == [own]
+    assert gather([f"gone/{own}"], modality).column("id") == [own], "it will be listed as failed"
+    assert gather([tmp_path / other], modality).column("id") == [other], "what a file is, its content says"
+    with pytest.raises(DataError):
+        gather([f"gone/{other}"], modality)
+    (tmp_path / own).unlink(), (tmp_path / "deep" / own).unlink()
+    with pytest.raises(DataError, match=f"holds no {modality.noun} file but 1 "):
+        gather([tmp_path], modality)

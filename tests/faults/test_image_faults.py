@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from audiossl.errors import AudiosslError, ImageError
 from audiossl.image.decode import MAX_PIXELS, decode, probe
 from audiossl_cli.app import run
+from tests.faults.pictures import broken, odd
 from tests.image.made import FORMATS, LOST_EXIF, cut, png, png_chunk, save, scene, with_orientation
 
 pytestmark = pytest.mark.timeout(20)
@@ -148,28 +149,6 @@ def test_pillows_own_limits_stay_the_programs(tmp_path: Path, monkeypatch: pytes
     assert PIL.Image.MAX_IMAGE_PIXELS is None
 
 
-def broken(folder: Path) -> dict[str, str]:
-    """Files that cannot be read, beside one that can; the cause by name."""
-    folder.mkdir()
-    save(folder / "good.png", scene())
-    (folder / "empty.jpg").touch()
-    (folder / "notes.png").write_text("Dear diary, today I saw a bird.")
-    write(folder / "bomb.png", png(20_000, 20_000))
-    cut(save(folder / "half.jpg", scene(200, 300))).replace(folder / "half.jpg")
-    os.mkfifo(folder / "pipe.gif")
-    (folder / "loop.bmp").symlink_to(folder / "loop.bmp")
-    (folder / "gone.webp").symlink_to(folder / "nowhere")
-    return {
-        "empty.jpg": "is empty (0 bytes)",
-        "notes.png": "is not a picture of a known format",
-        "bomb.png": "more than the 120,000,000 pixels allowed",
-        "half.jpg": "is truncated",
-        "pipe.gif": "is a FIFO, not a picture",
-        "loop.bmp": "cannot be opened",
-        "gone.webp": "does not exist",
-    }
-
-
 def data_check(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = run(["data", "check", *map(str, arguments)])
     told = capfd.readouterr()
@@ -201,11 +180,7 @@ def test_data_check_of_headers_alone_misses_only_what_is_cut(tmp_path: Path, cap
 def test_data_check_of_odd_but_readable_pictures_finds_no_fault(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], verify: tuple[str, ...]
 ):
-    for name, mode in (("cmyk.jpg", "CMYK"), ("palette.png", "P"), ("bits.png", "1"), ("alpha.png", "RGBA")):
-        save(tmp_path / name, PIL.Image.fromarray(scene()).convert(mode))
-    save(tmp_path / "deep.png", np.arange(600, dtype=np.uint16).reshape(20, 30) * 100)
-    save(tmp_path / "dot.png", scene(1, 1))
-    save(tmp_path / "turned.jpg", scene(30, 44), exif=with_orientation(8))
+    odd(tmp_path)
     code, out, _ = data_check(capfd, tmp_path, "--json", *verify)
     report = json.loads(out)
     assert (code, report["files"], report["faults"]) == (0, 7, [])
