@@ -33,6 +33,7 @@ from audiossl.embedding.extractor import make_extractor, require_rate
 from audiossl.embedding.jobs import Embedded, Failed, Job, Result
 from audiossl.embedding.options import EmbedOptions
 from audiossl.embedding.row_times import row_times
+from audiossl.embedding.rows import Rows
 from audiossl.errors import MediaError
 from audiossl.media import Window
 
@@ -153,7 +154,7 @@ class _Open:
     job: Job
     met: dict[str, Any] = field(default_factory=dict)
     windows: list[tuple[float, float]] = field(default_factory=list)
-    rows: list[Array] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
     """(R, D) of each window."""
     prepared: int = 0
     """Samples that were encoded of each window."""
@@ -165,8 +166,7 @@ class _Open:
         return self.read and (self.error is not None or len(self.rows) == len(self.windows))
 
     def result(self, sample_rate: int | None) -> Result:
-        rows_WRD = np.stack(self.rows) if self.error is None else np.empty(0)
-        self.rows.clear()  # those of ten hours are a hundred megabytes, and were copied
+        rows_WRD = self.rows.take() if self.error is None else np.empty(0, np.float32)
         if not np.isfinite(rows_WRD).all():
             offset_s = self.windows[int(np.argmin(np.isfinite(rows_WRD).all(axis=(1, 2))))][0]
             self.error = MediaError(self.job.path, "its embedding is not finite", offset_s)
