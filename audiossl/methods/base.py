@@ -24,9 +24,9 @@ class ViewPlan:
     """What a method asks of the modality for a batch of N clips, in the order in which `loss` receives it."""
 
     views: int = 2
-    """Spectrograms (N, 1, F, T) of each clip, each augmented on its own."""
+    """Spectrograms (N, 1, F, T) or pictures (N, 3, side, side) of each clip, each augmented on its own."""
     short: int = 0
-    """Further such views, cut to `short_share` of their length: the small crops of SwAV."""
+    """Further, small ones, whose length or side is `short_share` of a whole one's: the small crops of SwAV."""
     short_share: float = 0.5
     waveforms: int = 0
     """Then raw waveforms (N, 1, 1, S) of each clip, augmented as waveforms only."""
@@ -35,7 +35,7 @@ class ViewPlan:
 
     @property
     def crops(self) -> int:
-        """Crops of sound taken from each clip."""
+        """Crops taken from each clip."""
         return self.views + self.short + self.waveforms
 
 
@@ -73,7 +73,7 @@ class Method(nn.Module, abc.ABC, Generic[C]):
 
     Args:
         config: the method's section of the recipe, nothing left "auto".
-        encoder: from a spectrogram (N, 1, F, T) to an embedding (N, embedding_dim).
+        encoder: from a view (N, C, F, T) to an embedding (N, embedding_dim).
         embedding_dim: size of the embedding.
         n_items: rows of the data set; `index` is below it. Sizes banks.
         partner: the second encoder that `config.partner` asks for, with an `embedding_dim` of its own.

@@ -1,4 +1,4 @@
-"""CLIP: a sound and what is said of it, in one space."""
+"""CLIP: a clip and what is said of it, in one space."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Clip(Method[ClipConfig]):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(self.config.temperature)))
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """The loss of clips (N, 1, F, T) and their texts (N, L); `scale` is what similarities are multiplied by."""
-        sound_NCFT, text_NL = views
-        sound_ND = self.gather(self.head(self.encoder(sound_NCFT)))
+        """The loss of clips (N, C, F, T) and their texts (N, L); `scale` is what similarities are multiplied by."""
+        clip_NCFT, text_NL = views
+        clip_ND = self.gather(self.head(self.encoder(clip_NCFT)))
         text_ND = self.gather(self.text_head(self.partner(text_NL)))
-        loss = symmetric_info_nce(sound_ND, text_ND, (-self.log_scale).exp())
+        loss = symmetric_info_nce(clip_ND, text_ND, (-self.log_scale).exp())
         return {"loss": loss, "scale": self.log_scale.exp()}
 
     @torch.no_grad()

@@ -34,7 +34,7 @@ class SimClr(Siamese[SimClrConfig]):
     """SimCLR (Chen et al. 2020), the method of Fonseca et al. 2021, and its variants, over the whole batch."""
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """The variant's loss of the projections of two views (N, 1, F, T)."""
+        """The variant's loss of the projections of two views (N, C, F, T)."""
         z1, z2 = self.project(views)
         temperature = self.config.temperature
         match self.config.variant:
@@ -73,7 +73,7 @@ class Npid(OneView[NpidConfig]):
             self.bank.write(index, z)
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """Cross-entropy or its estimate for one view (N, 1, F, T)."""
+        """Cross-entropy or its estimate for one view (N, C, F, T)."""
         z, drawn, index = (self.gather(x) for x in (self.head(self.encoder(views[0])), self._draw(index), index))
         self._pending.append((index, z.detach()))
         scores = bank_scores(z, self.bank.rows, self.config.temperature)
@@ -117,7 +117,7 @@ class Cola(Siamese[ColaConfig]):
             self.weight = nn.Parameter(self.config.similarity.start * torch.randn(dim, dim))
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """InfoNCE of two views (N, 1, F, T)."""
+        """InfoNCE of two views (N, C, F, T)."""
         anchor, positive = self.project(views)
         if isinstance(self.config.similarity, CosineSimilarityConfig):
             return {"loss": info_nce(anchor, positive, self.config.similarity.temperature)}

@@ -32,7 +32,7 @@ class MarginContrastive(_Distances[MarginContrastiveConfig]):
     """Margin contrastive (Hadsell et al. 2006) over all pairs of both views."""
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """The loss of the projections of two views (N, 1, F, T)."""
+        """The loss of the projections of two views (N, C, F, T)."""
         distance, identity = self.distances(views, normalise=self.config.normalise)
         i, j = torch.triu_indices(len(distance), len(distance), offset=1, device=distance.device)
         return {"loss": margin_contrastive(distance[i, j], identity[i] != identity[j], self.config.margin)}
@@ -42,7 +42,7 @@ class Triplet(_Distances[TripletConfig]):
     """Triplet loss (Schroff et al. 2015, Hermans et al. 2017) over the triplets that `config.mining` picks."""
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """The loss of the projections of two views (N, 1, F, T)."""
+        """The loss of the projections of two views (N, C, F, T)."""
         config = self.config
         distance, identity = self.distances(views, normalise=config.normalise)
         triplets = MINERS[config.mining](distance, identity)
@@ -59,7 +59,7 @@ class DistanceWeighted(_Distances[DistanceWeightedConfig]):
         self.boundary = nn.Parameter(torch.tensor(self.config.boundary))
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """The loss of the projections of two views (N, 1, F, T), and where the boundary stands."""
+        """The loss of the projections of two views (N, C, F, T), and where the boundary stands."""
         config = self.config
         distance, identity = self.distances(views, normalise=True)
         triplets = distance_weighted(distance, identity, head_dim(config.head), config.cutoff, config.far)

@@ -42,7 +42,7 @@ class Cpc(OneView[CpcConfig]):
         self.predictors = nn.Parameter(torch.randn(shape) * embedding_dim**-0.5)
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """How well the coming latents of one view (N, 1, F, T) are told from others."""
+        """How well the coming latents of one view (N, C, F, T) are told from others."""
         z_BUL = self._encoder.latents(views[0])
         c_BUC = self._encoder.context(z_BUL)
         assert z_BUL.shape[1] > self.config.steps, "a recipe whose crops are too short is refused before training"

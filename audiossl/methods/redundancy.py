@@ -13,7 +13,7 @@ class BarlowTwins(Siamese[BarlowTwinsConfig]):
     """Barlow Twins (Zbontar et al. 2021)."""
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """The cross-correlation loss of the projections of two views (N, 1, F, T)."""
+        """The cross-correlation loss of the projections of two views (N, C, F, T)."""
         z1, z2 = self.project(views)
         return {"loss": barlow_twins(z1, z2, self.config.off_diagonal_weight)}
 
@@ -22,7 +22,7 @@ class VicReg(Siamese[VicRegConfig]):
     """VICReg (Bardes et al. 2022)."""
 
     def loss(self, views: list[Tensor], index: Tensor, at: At) -> dict[str, Tensor]:
-        """Invariance, variance and covariance of the projections of two views (N, 1, F, T)."""
+        """Invariance, variance and covariance of the projections of two views (N, C, F, T)."""
         z1, z2 = self.project(views)
         config = self.config
         return {"loss": vicreg(z1, z2, config.invariance, config.variance, config.covariance)}

@@ -35,20 +35,20 @@ class Teacher(nn.Module):
         super().__init__()
         self.module = copy.deepcopy(student).requires_grad_(False)
         self.average_norms = average_norms
-        self.train()  # a trainer leaves the modes of modules as it finds them
-
-    def train(self, mode: bool = True) -> Teacher:
-        """As `nn.Module.train`; averaged norms stay with their running statistics."""
-        super().train(mode)
-        for part in self.module.modules():
-            if self.average_norms and isinstance(part, _BatchNorm):
-                part.eval()
-        return self
+        self.train()
 
     @torch.no_grad()
     def forward(self, *args: Any) -> Any:
-        """The teacher's output, without gradient."""
-        return self.module(*args)
+        """The teacher's output, without gradient; averaged norms stay with their running statistics."""
+        norms = [part for part in self.module.modules() if isinstance(part, _BatchNorm) and self.average_norms]
+        modes = [norm.training for norm in norms]
+        for norm in norms:
+            norm.eval()
+        try:
+            return self.module(*args)
+        finally:  # a trainer warns of modules that it finds in another mode than the rest
+            for norm, mode in zip(norms, modes, strict=True):
+                norm.train(mode)
 
     @torch.no_grad()
     def update(self, student: nn.Module, momentum: float) -> None:

@@ -1,4 +1,4 @@
-"""Tiles of a spectrogram, and orders of tiles that are far from each other.
+"""Tiles of a spectrogram or a picture, and orders of tiles that are far from each other.
 
 Shapes: N clips, C channels, F bands, T frames, K tiles, H and W bands and frames of a tile, P orders.
 """
@@ -53,7 +53,7 @@ def cut(x_NCFT: Tensor, grid: tuple[int, int], gap: float) -> Tensor:
 
     Args:
         x_NCFT: the pictures.
-        grid: rows over frequency, columns over time; K is their product.
+        grid: rows over the bands, columns over the frames; K is their product.
         gap: share of a cell's side that stays free.
 
     Raises:
@@ -76,8 +76,8 @@ def _places(clips: int, size: int, parts: int, part_K: Tensor, gap: float) -> Te
     tile = size if parts == 1 else math.floor(cell * (1 - gap))
     if tile < LEAST:
         raise RecipeError(
-            f"method.grid: {size} bands or frames cut into {parts} leave tiles of {tile}; "
-            "write a smaller grid, a smaller gap, or a longer data.crop_s"
+            f"method.grid: {size} bands, frames or pixels cut into {parts} leave tiles of {tile}; "
+            "write a smaller grid, a smaller gap, or a longer data.crop_s (of pictures a larger frontend.side)"
         )
     start_NK = part_K * cell + torch.randint(cell - tile + 1, (clips, len(part_K)), device=part_K.device)
     return start_NK[:, :, None] + torch.arange(tile, device=part_K.device)

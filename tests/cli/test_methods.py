@@ -40,6 +40,7 @@ def test_the_list_is_for_reading_and_has_every_sentence_paper_and_recipe(capsys)
     text = capsys.readouterr().out
     for one in told:
         assert f"  {one['name']}  {one['sentence']}\n      {one['paper']}; needs {one['needs']}\n" in text
+        assert f"{one['needs']}\n      modality: {' or '.join(one['takes'])}\n" in text
         assert all(recipe in text for recipe in one["recipes"])
 
 

@@ -17,19 +17,23 @@ NOISE = 1.5
 
 
 class Patterns(World):
-    """Pictures (N, 1, 12, 12) and a small convolutional encoder."""
+    """Pictures (N, channels, 12, 12) and a small convolutional encoder."""
+
+    channels = 1
 
     def encoder(self) -> nn.Module:
         layers: list[nn.Module] = []
-        for channels_in, channels in ((1, 16), (16, 32)):
+        for channels_in, channels in ((self.channels, 16), (16, 32)):
             layers += [nn.Conv2d(channels_in, channels, 3, stride=2, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
-        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 9, self.dim))
+        encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 9, self.dim))
+        encoder.channels = self.channels
+        return encoder
 
     def items(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Patterns (n, 1, 12, 12), each a little its own, and their clusters (n,)."""
-        coarse = torch.randn(CLUSTERS, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+        """Patterns (n, channels, 12, 12), each a little its own, and their clusters (n,)."""
+        coarse = torch.randn(CLUSTERS, self.channels, 4, 4, generator=torch.Generator().manual_seed(0))
         labels = torch.randint(CLUSTERS, (n,), generator=generator)
-        own = coarse[labels] + 0.3 * torch.randn(n, 1, 4, 4, generator=generator)
+        own = coarse[labels] + 0.3 * torch.randn(n, self.channels, 4, 4, generator=generator)
         return F.interpolate(own, (SIZE, SIZE), mode="bicubic"), labels
 
     def view(self, items: Tensor, generator: torch.Generator) -> Tensor:

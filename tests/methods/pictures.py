@@ -18,14 +18,16 @@ POINTS = 4
 
 
 class Pictures(World):
-    """Pictures (N, 1, 16, 16) and a small convolutional encoder, which takes any size."""
+    """Pictures (N, channels, 16, 16) and a small convolutional encoder, which takes any size."""
 
+    channels = 1
     shift = 2
     contrast = 2.0
+    slope = 1.0
 
     def encoder(self) -> nn.Module:
         layers: list[nn.Module] = []
-        for channels_in, channels in ((1, 8), (8, 16), (16, 64)):
+        for channels_in, channels in ((self.channels, 8), (8, 16), (16, 64)):
             layers += [nn.Conv2d(channels_in, channels, 3, stride=2, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, self.dim))
 
@@ -43,7 +45,7 @@ class Pictures(World):
         moved = items[torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
         gain = 0.7 + 0.6 * torch.rand(n, 1, 1, 1, generator=generator)
         axis = torch.linspace(-1, 1, SIZE)
-        slope = torch.randn(2, n, 1, 1, 1, generator=generator)
+        slope = self.slope * torch.randn(2, n, 1, 1, 1, generator=generator)
         gradient = slope[0] * axis[:, None] + slope[1] * axis
         return self.contrast * gain * moved + gradient + 0.5 * torch.randn(items.shape, generator=generator)
 

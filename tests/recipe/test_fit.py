@@ -58,6 +58,43 @@ def test_rows_of_patches_fit_as_frames_of_sound_do(tmp_path, told, message):
         load_recipe(path, told)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "told", "message"),
+    [
+        (
+            "image/cifar10_simclr",
+            ["method={name: multi_format}"],
+            "method.name: multi_format is not for modality image; write simclr",
+        ),
+        (
+            "audio/esc50_simclr",
+            ["method={name: rotation}"],
+            "method.name: rotation is not for modality audio; write transforms",
+        ),
+        (
+            "audio/esc50_simclr",
+            ["method={name: combined, parts: [{method: {name: rotation}}]}"],
+            "rotation is not for modality audio; write transforms",
+        ),
+        ("image/cifar10_simclr", ["frontend={name: waveform}"], "frontend"),
+        (
+            "image/cifar10_swav_multicrop",
+            ["views.image=[{name: normalise}, {name: horizontal_flip}]"],
+            "one random_resized_crop, and it has 0 of them; write one, or short_crops: 0",
+        ),
+        (
+            "image/imagenette160_simclr",
+            ["encoder={name: timm, model: vit_tiny_patch16_224}"],
+            "views.image.0.side: timm is made for pictures of frontend.side, 160 pixels, and for no others; write 160",
+        ),
+    ],
+)
+def test_what_does_not_fit_pictures_or_sounds_is_refused_in_one_sentence(recipe, told, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe(recipe, told)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize("told", [[*CPC, "data.crop_s=0.56"], [*WAVEFORM, "method={name: cpc}"], WAVEFORM])
 def test_parts_that_fit_are_taken(told):
     load_recipe("audio/esc50_simclr", told)
