@@ -27,7 +27,8 @@ def misfits(recipe: Recipe) -> Iterator[Problem]:
         yield Problem("encoder.name", what)
     for method in _methods(recipe.method):
         if recipe.modality not in method.takes:
-            yield Problem("method.name", f"{method.name} is not for modality {recipe.modality}; write {method.instead}")
+            what = f"{method.name} is not for modality {recipe.modality}"  # type: ignore[attr-defined]
+            yield Problem("method.name", f"{what}; write {method.instead}")
         if isinstance(method, CpcConfig):
             yield from _cpc(recipe, method)
         if isinstance(method, MultiFormatConfig) and isinstance(recipe.frontend, WaveformConfig):

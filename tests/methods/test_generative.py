@@ -8,10 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from audiossl.encoders.build import build_seeded
 from audiossl.errors import RecipeError
 from audiossl.methods.base import At
 from audiossl.methods.build import build_method, view_plan
 from audiossl.methods.generative import draw_mask, normalise_patches
+from audiossl.recipe.encoders import ResNet18Config
+from audiossl.recipe.image_encoders import ImageResNet18Config
 from audiossl.recipe.methods import DenoisingConfig, MaskedModellingConfig, SsGanConfig, VaeConfig
 
 N, DIM = 8, 6
@@ -253,3 +256,39 @@ def test_a_vae_rebuilds_from_samples_of_the_variance_it_names():
     with torch.no_grad():
         expected = method.mean(method.encoder(clips()))
     assert (drawn.mean(dim=0) - expected).abs().mean() < 0.3
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DenoisingConfig(decoder=SMALL, decode_from="frames"),
+        MaskedModellingConfig(decoder=SMALL, patch=(4, 4)),
+        VaeConfig(decoder=SMALL, latent=4),
+        SsGanConfig(generator=SMALL, noise=4, transforms="rotations"),
+    ],
+    ids=lambda config: config.name,
+)
+def test_pictures_are_rebuilt_in_all_their_channels(config):
+    encoder = build_seeded(ImageResNet18Config(stem="3x3/2", width=8), 16, seed=0, channels=3)
+    method = build_method(config, encoder, encoder.embedding_dim, 100).train()
+    loss = loss_of(method, torch.randn(4, 3, 16, 16))["loss"]
+    assert torch.isfinite(loss)
+    decoder = method.generator if config.name == "ss_gan" else method.decoder
+    assert decoder.convolutions[-1].out_channels == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "channels", "along"), [(ImageResNet18Config(width=8), 3, 2), (ResNet18Config(), 1, 3)]
+)
+def test_frames_are_laid_where_the_encoder_has_them(config, channels, along):
+    """From top to bottom of a picture, in time of a sound: what is new at the end changes the last frame most."""
+    encoder = build_seeded(config, 32, seed=0, channels=channels).eval()
+    x = torch.zeros(1, channels, 32, 32)
+    other = x.clone()
+    other.select(along, 31).fill_(9.0)
+    changed = (encoder.frames(x) != encoder.frames(other)).any(dim=2).flatten()
+    assert changed[-1]
+    size = (encoder.frames(x) - encoder.frames(other)).norm(dim=2).flatten()
+    assert size.argmax() == len(size) - 1
+    method = build_method(MaskedModellingConfig(decoder=SMALL, patch=(4, 4)), encoder, encoder.embedding_dim, 10)
+    assert method.decoder.along == along

@@ -67,6 +67,16 @@ def test_squared_error_equals_a_slow_loop_over_the_places_that_count():
     assert squared_error(rebuilt, target, where).item() == pytest.approx(sum(clips) / 5, rel=1e-12)
 
 
+def test_a_place_counts_in_every_channel():
+    rebuilt, target, where = draw(5, 3, 4, 6), draw(5, 3, 4, 6, seed=1), some(5, 1, 4, 6)
+    everywhere = where.expand(5, 3, 4, 6)
+    assert squared_error(rebuilt, target, where).item() == pytest.approx(
+        squared_error(rebuilt, target, everywhere).item(), rel=1e-12
+    )
+    same = squared_error(rebuilt[:, :1].expand(5, 3, 4, 6), target[:, :1].expand(5, 3, 4, 6), where)
+    assert same.item() == pytest.approx(squared_error(rebuilt[:, :1], target[:, :1], where).item(), rel=1e-12)
+
+
 def test_squared_error_everywhere_is_the_error_where_all_places_count():
     rebuilt, target = draw(3, 1, 4, 6), draw(3, 1, 4, 6, seed=1)
     everywhere = torch.ones(3, 1, 4, 6, dtype=torch.bool)
