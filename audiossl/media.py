@@ -76,6 +76,8 @@ class Reader(Protocol):
 
     rate: int | None
     """Samples per second of what windows hold; None for what has no length in time."""
+    one_length: bool
+    """All windows have as many prepared values, so that a batch may always be full."""
     batches: tuple[int, int]
     """Prepared values that an encoder takes at once by default: on a CPU, and elsewhere."""
 

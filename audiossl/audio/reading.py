@@ -30,6 +30,7 @@ class SoundReader:
         UsageError: a window or a hop is shorter than one sample.
     """
 
+    one_length: bool = False
     columns: ClassVar[Mapping[str, str]] = {
         "duration_s": "float64",
         "sample_rate": "int32",

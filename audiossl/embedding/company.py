@@ -5,6 +5,10 @@ the shapes alone: which kernel a library takes, and in which pieces. So whether 
 windows of a length, and noise will do: it is encoded one by one and in batches of every size, and every bit is compared
 at every place. It is seen of AudioNTT2020, where batches of four save a sixth of the encoder's time, and not of the
 VGG-like network, where they would save nothing.
+
+Where every window is of one length, as pictures are, less is enough: batches are always full, with blanks where there
+are no windows, and only the place in such a batch must not matter. It does not for ResNet-18, of which no two sizes of
+a batch give the same bits.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ class Company:
         self._encode, self._lock = encode, threading.Lock()
         self._met: Counter[int] = Counter()
         self._harmless: dict[int, bool] = {}
+        self._alike: dict[tuple[int, int], bool] = {}
 
     def is_harmless(self, window: NDArray[Any], most: int) -> bool:
         """Whether a window as long as this gives the same bits in any batch of up to `most`. Asked of each window.
@@ -62,6 +67,17 @@ class Company:
         self._harmless[length] = company_is_harmless(self._encode, noise_like(window, most))
         return self._harmless[length]
 
+    def places_are_alike(self, window: NDArray[Any], size: int) -> bool:
+        """Whether a window as long as this gives the same bits at any place of a batch of just `size`, with any others.
+
+        Tried at the first window, which all others wait for: they must all be encoded alike.
+        """
+        key = len(window), size
+        with self._lock:
+            if key not in self._alike:
+                self._alike[key] = size > 1 and places_are_alike(self._encode, noise_like(window, size))
+            return self._alike[key]
+
 
 def noise_like(window: NDArray[Any], count: int) -> list[NDArray[Any]]:
     """`count` windows of the same length and type: sound at a tenth of full scale, or bytes of any value."""
@@ -79,3 +95,20 @@ def company_is_harmless(encode: Encode, windows: list[NDArray[Any]]) -> bool:
     if len({row.tobytes() for row in alone}) < len(windows):
         return False
     return all(encode(windows[:size]).tobytes() == alone[:size].tobytes() for size in range(2, len(windows) + 1))
+
+
+def places_are_alike(encode: Encode, windows: list[NDArray[Any]]) -> bool:
+    """Whether in a batch of just so many each window gives the same bits at another place, with blanks beside it.
+
+    Where different windows give the same rows nothing is shown, and the answer is no.
+    """
+    full = encode(windows)
+    if len({row.tobytes() for row in full}) < len(windows):
+        return False
+    blank = np.zeros_like(windows[0])
+    for odd in (False, True):
+        kept = np.arange(len(windows)) % 2 == odd
+        moved = encode([window if keep else blank for window, keep in zip(windows[::-1], kept, strict=True)])
+        if moved[kept].tobytes() != full[::-1][kept].tobytes():
+            return False
+    return True

@@ -4,8 +4,9 @@ Each worker thread reads a file (libsndfile and soxr free the interpreter lock),
 them itself with one tensor thread, so N workers keep N cores busy. Windows in one batch have equal length: nothing is
 padded. On a CPU the embedding of a file is a pure function of the file, the model and the parameters, bit for bit,
 whatever else is embedded beside it, in whatever order and by however many workers: a batch holds windows of two files
-only where no bit of a row feels its company (see `company`), and is small, which is the fastest there. On an
-accelerator batches are filled from many files, and rounding can differ by about 1e-6 with the company a window keeps.
+only where no bit of a row feels its company (see `company`), and is small, which is the fastest there; where all
+windows are of one length it is always full, if need be of blanks. On an accelerator batches are filled from many files,
+and rounding can differ by about 1e-6 with the company a window keeps.
 
 All or nothing per file: a file that fails anywhere gives a `Failed` and no rows. Memory is bounded by the workers'
 batches and the rows of the files in hand, not by the length or number of files.
@@ -61,6 +62,7 @@ class Engine:
         small = on_cpu and options.batch_s == "auto"
         self.batch_samples, self._mixed = batch, _CPU_MIXED if small else 1
         self._most = MOST_WINDOWS if small else batch
+        self._filled = small and self.reader.one_length
         self.waiting_samples = _WAITING_BATCHES * self._mixed * batch
         self._company = Company(lambda windows: self._rows(windows, self.extractor.rows))
 
@@ -131,7 +133,13 @@ class Engine:
 
     def encode(self, batch: list[NDArray[Any]]) -> Array:
         """Rows (B, R, D) of prepared windows of one length."""
-        return self._rows(batch, self.extractor.encode)
+        missing = self._full(batch[0]) - len(batch)
+        return self._rows([*batch, *[np.zeros_like(batch[0])] * missing], self.extractor.encode)[: len(batch)]
+
+    def _full(self, samples: NDArray[Any]) -> int:
+        """How many windows like this one a batch always has; 0 where it has as many as there are."""
+        size = self.batch_samples // len(samples)
+        return size if self._filled and self._company.places_are_alike(samples, size) else 0
 
     def _rows(self, batch: list[NDArray[Any]], encode: Callable[[Tensor], Tensor]) -> Array:
         rows: Array = encode(torch.from_numpy(np.stack(batch)).to(self.extractor.device)).cpu().numpy()
@@ -139,10 +147,14 @@ class Engine:
 
     def mixes(self, samples: NDArray[Any]) -> bool:
         """Whether a window like this one may wait for those of other files. Asked of each window."""
+        if self._filled:
+            return self._full(samples) > 0
         return self.mix_files or self._company.is_harmless(samples, self.most_windows(len(samples), mixed=True))
 
     def most_windows(self, length: int, mixed: bool) -> int:
         """Of this many samples, in a batch of one file's or of several files' windows."""
+        if self._filled and mixed:
+            return self.batch_samples // length
         own = min(max(1, self.batch_samples // length), self._most)
         return max(own, min(self._mixed, self._mixed * self.batch_samples // length)) if mixed else own
 

@@ -26,8 +26,8 @@ class EmbedOptions(Config):
     layer: str | None = None
     """A named layer of the encoder whose output is taken instead of its last frames."""
     batch_s: Positive | Auto = "auto"
-    """Seconds of sound that the encoder takes at once. `auto`: 320, and on a CPU 5, or up to 20 where windows of several
-    files may share a batch, of at most 16."""
+    """Seconds of sound that the encoder takes at once. `auto`: 320, and on a CPU 5, or up to 20 where windows of
+    several files may share a batch, of at most 16."""
     workers: Count | Auto = "auto"
     """Threads, each of which reads and encodes. `auto`: one per core."""
     device: str = "auto"

@@ -15,14 +15,15 @@ from audiossl.image.frontend import Stored
 from audiossl.media import Window
 from audiossl.places.fetch import at_hand
 
-BATCHES = (32, 1024)
-"""Pictures that an encoder takes at once, on a CPU and elsewhere."""
+PICTURES, PIXELS = ((4, 32), (16, 1024)), (73_728, 4_194_304)
+"""Pictures that an encoder takes at once, least and most, and pixels of them all; on a CPU, and elsewhere."""
 
 
 class PictureReader:
     """Reads pictures for a front end of `side` pixels."""
 
     rate: int | None = None
+    one_length: bool = True
     columns: ClassVar[Mapping[str, str]] = {
         "width": "int32",
         "height": "int32",
@@ -36,7 +37,11 @@ class PictureReader:
 
     def __init__(self, side: int) -> None:
         self._side = side
-        self.batches = (BATCHES[0] * 3 * side**2, BATCHES[1] * 3 * side**2)
+        on_cpu, elsewhere = (
+            3 * side**2 * min(most, max(least, pixels // side**2))
+            for (least, most), pixels in zip(PICTURES, PIXELS, strict=True)
+        )
+        self.batches = (on_cpu, elsewhere)
 
     def parameters(self) -> dict[str, Any]:
         """Nothing: the model says it all."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from torch import Tensor
@@ -14,12 +16,14 @@ from audiossl.bundle.bundle import Statistics
 from audiossl.bundle.untrained import untrained_bundle
 from audiossl.data.manifest import load_items
 from audiossl.embedding import company
-from audiossl.embedding.company import Company, company_is_harmless, noise_like
+from audiossl.embedding.company import Company, company_is_harmless, noise_like, places_are_alike
 from audiossl.embedding.engine import Engine
 from audiossl.embedding.jobs import Embedded, jobs_of
 from audiossl.embedding.options import EmbedOptions
 from audiossl.recipe.encoders import AudioNtt2020Config, VggLikeConfig
-from audiossl.recipe.schema import Recipe
+from audiossl.recipe.image_encoders import ImageResNet18Config
+from audiossl.recipe.image_frontend import PixelsConfig
+from audiossl.recipe.schema import ImageRecipe, Recipe
 
 FILES = 11
 SOUND = np.zeros(5, np.float32)
@@ -156,3 +160,70 @@ def test_noise_is_not_counted_as_compared_windows(bundle, sounds, monkeypatch):
     engine = Engine(bundle, EmbedOptions(workers=1, precision="bf16"))
     list(engine.run(jobs_of(load_items(str(sounds(*[1.5] * FILES))))))
     assert engine.about()["precision_check"]["windows"] == FILES
+
+
+def feels_its_place(batch: list[np.ndarray]) -> np.ndarray:
+    """Such rows, but for the last bit of the last of each batch."""
+    return felt_at(len(batch), len(batch) - 1)(batch)
+
+
+def feels_its_neighbour(batch: list[np.ndarray]) -> np.ndarray:
+    """Such rows, but for a last bit that hangs on whether there is a next window."""
+    rows = alone(batch).copy()
+    for row, neighbour in zip(rows, [*batch[1:], batch[0]], strict=True):
+        row[0, 1] = np.nextafter(row[0, 1], np.float32(9 if neighbour.any() else -9))
+    return rows
+
+
+@pytest.mark.parametrize("size", [2, 3, 8, 32])
+def test_in_full_batches_only_place_and_neighbours_may_do_harm(size):
+    windows = noise_like(SOUND, size)
+    assert places_are_alike(alone, windows)
+    other_size = felt_at(size - 1, 0)
+    assert places_are_alike(other_size, windows), "batches of other sizes do not come up"
+    assert not places_are_alike(feels_its_place, windows)
+    assert not places_are_alike(feels_its_neighbour, windows)
+    assert not places_are_alike(lambda batch: np.zeros((len(batch), 1, 3), np.float32), windows)
+
+
+def pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        PIL.Image.fromarray(pixels).save(folder / f"{number:03}.png")
+    return folder
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_picture_has_the_same_bits_whatever_it_is_embedded_beside(tmp_path, monkeypatch, workers):
+    recipe = ImageRecipe(encoder=ImageResNet18Config(width=8), frontend=PixelsConfig(side=16))
+    bundle = untrained_bundle(recipe, Statistics((0.5,) * 3, (0.25,) * 3), seed=0)
+    items = load_items(pictures(tmp_path / "p", 70))
+    sizes: list[int] = []
+
+    def rows(chosen: list[int], workers: int) -> dict[str, bytes]:
+        engine = Engine(bundle, EmbedOptions(workers=workers))
+        encode = engine.extractor.encode
+        monkeypatch.setattr(engine.extractor, "encode", lambda x_BS: sizes.append(len(x_BS)) or encode(x_BS))
+        done = list(engine.run(jobs_of(items.take(chosen))))
+        assert all(isinstance(result, Embedded) for result in done)
+        return {str(result.job.path): result.embeddings.tobytes() for result in done}
+
+    together = rows(list(range(70)), workers)
+    assert set(sizes) == {32}, "always full"
+    alone_or_backwards = rows(list(range(69, 9, -1)), 2) | rows([4], 1)
+    assert {path: together[path] for path in alone_or_backwards} == alone_or_backwards
+    for path in list(together)[:3]:
+        pixels = np.asarray(PIL.Image.open(path)).transpose(2, 0, 1)
+        np.testing.assert_allclose(np.frombuffer(together[path], np.float32), bundle.embed(pixels), atol=1e-5)
+
+
+def test_pictures_that_feel_their_place_go_one_by_one(tmp_path, monkeypatch):
+    recipe = ImageRecipe(encoder=ImageResNet18Config(width=8), frontend=PixelsConfig(side=16))
+    bundle = untrained_bundle(recipe, Statistics((0.5,) * 3, (0.25,) * 3), seed=0)
+    items, sizes = load_items(pictures(tmp_path / "p", 5)), []
+    engine = Engine(bundle, EmbedOptions(workers=2))
+    monkeypatch.setattr(engine.extractor, "rows", lambda x_BS: torch.zeros(len(x_BS), 1, 64))
+    blind = torch.ones(1, 1, 64)
+    monkeypatch.setattr(engine.extractor, "encode", lambda x_BS: sizes.append(len(x_BS)) or blind[: len(x_BS)])
+    assert len(list(engine.run(jobs_of(items)))) == 5 and sizes == [1] * 5
