@@ -212,7 +212,8 @@ def _same_content(bundle: Bundle, items: Items, features_ND: Features) -> list[I
 
 
 def _tasks(protocols: Sequence[Protocol], items: Items, said: EvaluateOptions) -> list[Task]:
-    tasks = [task_of(protocol, items) for protocol in protocols]
+    known: dict[tuple[int, int], Task] = {}
+    tasks = [task_of(protocol, items, known) for protocol in protocols]
     return [task.only(_folds(said)) for task in tasks] if said.folds else tasks
 
 

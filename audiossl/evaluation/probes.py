@@ -86,14 +86,21 @@ def run(protocol: Protocol, features: Any, items: Items, *, threads: int | None 
     return run_task(protocol, features, task_of(protocol, items), threads=threads)
 
 
-def task_of(protocol: Protocol, items: Items) -> Task:
+def task_of(protocol: Protocol, items: Items, known: dict[tuple[int, int], Task] | None = None) -> Task:
     """The rounds in which `protocol` parts `items`.
+
+    Args:
+        protocol: says how folds are made where the items bring none, and checks that it can score these labels.
+        items: with labels.
+        known: the tasks of these items that were made before, by what decides them; is added to. Folds of many
+            thousands of items take a minute.
 
     Raises:
         DataError: see `make_task`.
         UsageError: the protocol does not score such labels, or so few.
     """
-    task = make_task(items, when_missing=protocol.folds.when_missing, seed=protocol.seed)
+    known, key = {} if known is None else known, (protocol.folds.when_missing, protocol.seed)
+    task = known[key] = known.get(key) or make_task(items, when_missing=key[0], seed=key[1])
     metric_of(protocol, task)
     check_budgets(protocol, task)
     return task

@@ -1,27 +1,25 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from audiossl.audio.synth import make_sounds
-from audiossl.bundle.bundle import Statistics
-from audiossl.bundle.save import save_bundle
-from audiossl.bundle.untrained import untrained_bundle
-from audiossl.recipe.encoders import AudioNtt2020Config
-from audiossl.recipe.schema import Recipe
+from audiossl.bundle.baseline import BASELINES
+from audiossl.modality import MODALITIES
 from audiossl_cli.app import run
+from tests.evaluation.made import RECIPES, WINGS, made_set, saved, tiny_bundle
+
+
+@pytest.fixture(scope="module", params=WINGS)
+def wing(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(wing, tmp_path_factory):
     folder = tmp_path_factory.mktemp("command")
-    bundle = untrained_bundle(Recipe(encoder=AudioNtt2020Config(dim=16)), Statistics(-8.0, 4.0, 10), seed=5)
-    save_bundle(
-        folder / "m.safetensors", encoder=bundle.encoder, recipe=bundle.recipe, statistics=bundle.statistics,
-        training={}, data={},
-    )  # fmt: skip
-    return str(folder / "m.safetensors"), str(make_sounds(folder / "sounds", 48, seed=0))
+    return str(saved(tiny_bundle(wing), folder / "m.safetensors")), str(made_set(wing, folder / "labelled"))
 
 
 @pytest.fixture(autouse=True)
@@ -29,16 +27,22 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIOSSL_CACHE", str(tmp_path / "cache"))
 
 
-def test_the_table_goes_to_stdout_and_words_to_stderr(files, tmp_path, capsys):
+def test_the_table_goes_to_stdout_and_words_to_stderr(wing, files, tmp_path, capsys):
     model, table = files
     asked = ["evaluate", model, "--on", table, "--protocol", "knn@1", "--seed", "0", "--seed", "1"]
     assert run([*asked, "--out", str(tmp_path / "out")]) == 0
     out, err = capsys.readouterr()
-    for row in (model, "untrained audiontt2020 x2", "log-mel statistics", "chance"):
+    modality = MODALITIES[wing]
+    plain = [one.title for one in modality.plain()]
+    for row in (model, f"untrained {RECIPES[wing].encoder.name} x2", *plain, "chance", f"48 {modality.nouns}"):
         assert row in out
     assert "points over the untrained encoder" in out
     assert "report.html" in err
     assert (tmp_path / "out" / "report.json").is_file()
+    page = (tmp_path / "out" / "report.html").read_text()
+    words = re.sub(r"<(script|style|details)\b.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    others = [other.nouns for name, other in MODALITIES.items() if name != wing]
+    assert f"48 {modality.nouns}" in words and not re.search(rf"\b({'|'.join([*others, 'clips?'])})\b", words)
 
 
 def test_json_is_the_whole_report(files, capsys):
@@ -53,3 +57,17 @@ def test_an_unknown_protocol_is_a_usage_error(files, capsys):
     model, table = files
     assert run(["evaluate", model, "--on", table, "--protocol", "lr_nestd@1"]) == 2
     assert "did you mean lr_nested@1" in capsys.readouterr().err
+
+
+def test_a_protocol_that_looks_along_time_scores_what_has_time(wing, files, tmp_path, capsys, monkeypatch):
+    model, table = files
+    monkeypatch.setattr("audiossl.evaluation.evaluate.readable_features", None)  # refused before that
+    if MODALITIES[wing].rate(RECIPES[wing]) is None:
+        assert run(["evaluate", model, "--on", table, "--protocol", "fonseca2021@1", "--out", str(tmp_path / "o")]) == 2
+        assert "fonseca2021@1 looks along time" in capsys.readouterr().err
+        assert not (tmp_path / "o").exists()
+
+
+def test_plain_features_of_all_wings_have_names_of_their_own():
+    names = [one.name for modality in MODALITIES.values() for one in modality.plain()]
+    assert list(BASELINES) == names and len(set(names)) == len(names) == 4

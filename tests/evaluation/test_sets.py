@@ -7,32 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from audiossl.audio.synth import make_sounds
-from audiossl.bundle.bundle import Statistics
-from audiossl.bundle.save import save_bundle
-from audiossl.bundle.untrained import untrained_bundle
+from audiossl.data.manifest import load_items
 from audiossl.errors import UsageError
 from audiossl.evaluation import choice
 from audiossl.evaluation.protocol import list_protocols, load_protocol
 from audiossl.evaluation.report.table import Cell, footnotes, grid, lines
 from audiossl.evaluation.scores import EvaluationReport
 from audiossl.evaluation.sets import data_sets, told_places
-from audiossl.recipe.encoders import AudioNtt2020Config
-from audiossl.recipe.schema import Recipe
 from audiossl_cli.app import run
+from tests.evaluation.made import WINGS, cut_file, made_set, saved, tiny_bundle
 
 QUICK = ["--protocol", "knn@1", "--no-baselines"]
 
 
+@pytest.fixture(scope="module", params=WINGS)
+def wing(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(wing, tmp_path_factory):
     """A bundle, a good data set, and one with a broken file."""
     folder = tmp_path_factory.mktemp("sets")
-    bundle = untrained_bundle(Recipe(encoder=AudioNtt2020Config(dim=16)), Statistics(-8.0, 4.0, 10), seed=5)
-    model = folder / "m.safetensors"
-    save_bundle(model, encoder=bundle.encoder, recipe=bundle.recipe, statistics=bundle.statistics, training={}, data={})
-    good, bad = make_sounds(folder / "good", 48, seed=0), make_sounds(folder / "bad", 48, seed=1)
-    next(bad.parent.rglob("*.wav")).write_bytes(b"RIFF, but not much more")
+    model = saved(tiny_bundle(wing), folder / "m.safetensors")
+    good, bad = made_set(wing, folder / "good"), made_set(wing, folder / "bad")
+    cut_file(wing, load_items(bad).paths()[3])
     return str(model), str(good), str(bad)
 
 
@@ -82,6 +81,18 @@ def test_groups_hold_what_scores_the_target_and_names_are_taken_at_their_word():
 
 
 KNN = load_protocol("knn@1")
+
+
+def test_what_has_no_time_is_not_looked_at_along_time():
+    """Groups leave such protocols out; one asked for by name is refused, or idle among several sets."""
+    full, named = choice.choose(["full"]), choice.choose(["full", "fonseca2021@1"])
+    timed, untimed = (choice.fitting(full, "single", "made", timed=timed) for timed in (True, False))
+    assert [one.id for one in timed if one not in untimed] == ["fonseca2021@1"]
+    with pytest.raises(UsageError, match="fonseca2021@1 looks along time, and what made holds has none"):
+        choice.fitting(named, "single", "made", timed=False)
+    assert choice.fitting(named, "single", "made", timed=False, lenient=True) == untimed
+    with pytest.raises(UsageError, match=r"made has timed events, and none of .* scores such; no shipped protocol does"):
+        choice.fitting(full, "events", "made", timed=False)
 
 
 def test_one_set_that_fails_costs_no_other_its_scores(made, tmp_path, capsys):
@@ -138,11 +149,10 @@ def test_classes_and_confusions_are_printed_on_demand(made, capsys):
     assert "accuracy within each class" in told and "most frequent confusions" in told
 
 
-def test_two_encoders_are_evaluated_and_compared(made, tmp_path, capsys):
+def test_two_encoders_are_evaluated_and_compared(wing, made, tmp_path, capsys):
     model, good, _ = made
     other = tmp_path / "other.safetensors"
-    bundle = untrained_bundle(Recipe(encoder=AudioNtt2020Config(dim=16)), Statistics(-8.0, 4.0, 10), seed=6)
-    save_bundle(other, encoder=bundle.encoder, recipe=bundle.recipe, statistics=bundle.statistics, training={}, data={})
+    saved(tiny_bundle(wing, seed=6), other)
     assert run(["compare", model, str(other), "--on", good, *QUICK, "--out", str(tmp_path / "out")]) == 0
     first = capsys.readouterr().out
     assert "under knn@1" in first and "McNemar" in first
@@ -194,7 +204,7 @@ def test_empty_cells_notes_and_duplicates_have_footnotes(report):
     plain["data"]["duplicates"] = ["a.wav and b.wav (split 1)", "c and d (split 2)"]
     plain["data"]["left_out"] = 1234
     notes = footnotes([EvaluationReport.model_validate(plain)])
-    assert any("partial copy: 1,234 sounds" in note for note in notes)
+    assert any(f"partial copy: 1,234 {report.data.nouns}" in note for note in notes)
     assert any(note.startswith("other@1 looks at short windows of a sound, so it scores no ") for note in notes)
     assert "knn@1: one item does not count" in notes
     assert any("on both sides of a split: a.wav and b.wav (split 1) and 1 more" in note for note in notes)

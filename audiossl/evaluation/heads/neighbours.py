@@ -28,20 +28,23 @@ def knn(protocol: Protocol, x_ND: Doubles, task: Task, seed: int, parallel: Map)
     assert isinstance(head, KnnConfig)
     labels = task.labels if task.target == "single" else task.truth
 
-    def vote(one: Round) -> Outcome:
+    def vote(job: tuple[Round, Ints]) -> Floats:
+        one, asked = job
         scale = fit_scaler(protocol, x_ND[one.train])
-        return Outcome(
-            votes(
-                scale(x_ND[one.test]),
-                scale(x_ND[one.train]),
-                labels[one.train],
-                len(task.classes),
-                k=head.k,
-                temperature=head.temperature,
-            )
+        return votes(
+            scale(x_ND[asked]),
+            scale(x_ND[one.train]),
+            labels[one.train],
+            len(task.classes),
+            k=head.k,
+            temperature=head.temperature,
         )
 
-    return list(parallel(vote, task.rounds))
+    # A data set with one round and many thousands of test items keeps all cores busy too.
+    parts = [np.split(one.test, range(QUERIES_AT_ONCE, len(one.test), QUERIES_AT_ONCE)) for one in task.rounds]
+    jobs = [(one, asked) for one, of_round in zip(task.rounds, parts, strict=True) for asked in of_round]
+    found = iter(list(parallel(vote, jobs)))
+    return [Outcome(np.concatenate([next(found) for _ in of_round])) for of_round in parts]
 
 
 def unit_rows(z_ND: Floats) -> Floats:
