@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from audiossl.encoders.build import build_seeded
 from audiossl.recipe.image_encoders import PatchesConfig
@@ -28,7 +27,9 @@ class Photos(Pictures):
     def encoder(self) -> nn.Module:
         """With a norm before its last layer: the untrained one would give all pictures nearly one embedding."""
         *layers, last = super().encoder()
-        return nn.Sequential(*layers, nn.BatchNorm1d(64), last)
+        encoder = nn.Sequential(*layers, nn.BatchNorm1d(64), last)
+        encoder.channels = self.channels
+        return encoder
 
     def view(self, items: Tensor, generator: torch.Generator) -> Tensor:
         grey = super().view(items, generator)
@@ -51,23 +52,26 @@ class PhotoWords(Words, Photos):
 
 
 class Walls(Sequences):
-    """Walls of courses, one above the other as the tones of a tune follow each other, beside two channels of noise.
+    """Walls of courses, one above the other as the tones of a tune follow each other; every tone is a kind of brick.
 
-    Views are (n, 3, 24, 24): a course is 4 pixels high, and the stripe of 3 pixels that is lit in it is its tone.
+    Views are (n, 3, 12, 12): six courses of bricks of 2 by 4 pixels, which begin anywhere, under noise.
     """
 
     dim = 32
+    noise = 1.5
 
     def encoder(self) -> nn.Module:
-        return build_seeded(PatchesConfig(side=8, stride=4, channels=[16, 32], rows_above=3), 24, seed=0, channels=3)
+        return build_seeded(PatchesConfig(side=4, stride=4, channels=[16, 32], rows_above=2), 12, seed=0, channels=3)
 
     def view(self, items: Tensor, generator: torch.Generator) -> Tensor:
-        start = torch.randint(LENGTH, (len(items), 1), generator=generator)
-        lit = F.one_hot(items.gather(1, (start + torch.arange(6)) % LENGTH), TONES).float()
-        wall = lit.repeat_interleave(4, dim=1).repeat_interleave(3, dim=2)
-        wall += 0.2 * torch.randn(wall.shape, generator=generator)
-        noise = 2.0 * torch.randn(len(items), 2, *wall.shape[1:], generator=generator)
-        return torch.cat([wall[:, None], noise], dim=1)
+        n = len(items)
+        bricks = torch.randn(TONES, 3, 2, 4, generator=torch.Generator().manual_seed(0))
+        start = torch.randint(LENGTH, (n, 1), generator=generator)
+        courses = bricks[items.gather(1, (start + torch.arange(6)) % LENGTH)]
+        wall = courses.transpose(1, 2).flatten(2, 3)
+        column = (torch.arange(12) + torch.randint(4, (n, 1), generator=generator)) % 4
+        wall = wall.take_along_dim(column[:, None, None], dim=3)
+        return wall + self.noise * torch.randn(wall.shape, generator=generator)
 
 
 PHOTOS, PHOTO_MOSAICS, PHOTO_PATTERNS = "photos", "photo mosaics", "photo patterns"

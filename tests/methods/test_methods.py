@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiossl.methods.base import Method
+from audiossl.methods.base import Method, ViewPlan
 from audiossl.methods.build import METHODS
 from audiossl.methods.contrastive import SimClr
 from audiossl.methods.state import Teacher
@@ -24,9 +24,6 @@ from tests.methods.trial import ITEMS, PER_EPOCH, Trial, at, norm_buffers
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 SIMCLR = Case(SimClrConfig(head="64 bn relu 32"))
 """What the broken controls are made of."""
-IMAGES_ONLY = {"rotation"}
-"""Without a recipe for sound."""
-
 QUEUED: dict[str, set[str]] = {"moco": {"queue.rows", "queue.pushed"}}
 """What a loss may change: the keys of every batch are queued at once, the accumulated ones too."""
 
@@ -50,8 +47,19 @@ def test_every_method_of_the_recipe_is_built_and_has_a_case():
 
 
 @pytest.mark.parametrize("method", list_methods(), ids=lambda method: method.name)
-def test_every_method_has_a_recipe_for_sound(method):
-    assert bool(method.recipes) != (method.name in IMAGES_ONLY)
+def test_every_method_has_recipes_for_what_it_takes_and_no_others(method):
+    assert {recipe.partition("/")[0] for recipe in method.recipes} == set(method.takes)
+
+
+def test_every_method_has_a_case_in_the_worlds_of_what_it_takes():
+    told: dict[str, set[int]] = {}
+    for case in CASES:
+        items, labels = case.place.items(2, torch.Generator().manual_seed(0))
+        first, *_ = case.place.views(ViewPlan(views=1), items, labels, torch.Generator().manual_seed(0))
+        told.setdefault(case.config.name, set()).add(first.shape[1] if first.dim() == 4 else 0)
+    for method in list_methods():
+        assert (3 in told[method.name]) == ("image" in method.takes), method.name
+        assert bool({0, 1} & told[method.name]), method.name
 
 
 @every_case

@@ -10,6 +10,7 @@ from tests.methods.cases import (
     distillation,
     generative,
     momentum_contrast,
+    photos,
     predictive,
     pretext,
     redundancy,
@@ -28,4 +29,5 @@ CASES = [
     *pretext.CASES,
     *generative.CASES,
     *combined.CASES,
+    *photos.CASES,
 ]
