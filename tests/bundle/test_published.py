@@ -10,6 +10,7 @@ import torch
 
 from audiossl.bundle.published import Published, import_published, read_state_dict
 from audiossl.bundle.published_byola import read_byola, read_byola_v2
+from audiossl.bundle.published_resnet18 import read_resnet18
 from audiossl.bundle.published_uclser20 import read_uclser20
 from audiossl.encoders.vgg import VggLike
 from audiossl.errors import CheckpointError, UsageError, WriteError
@@ -27,7 +28,7 @@ def published(tmp_path, weights) -> Published:
     return read_uclser20(tmp_path / "vgg.pth")
 
 
-@pytest.mark.parametrize("read", [read_uclser20, read_byola, read_byola_v2])
+@pytest.mark.parametrize("read", [read_uclser20, read_byola, read_byola_v2, read_resnet18])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, weights, read):
     with pytest.raises(CheckpointError, match="no such file"):
         read(tmp_path / "none.pth")
@@ -59,7 +60,7 @@ class _Evil:
         return (print, ("executed",))
 
 
-@pytest.mark.parametrize("read", [read_uclser20, read_byola, read_byola_v2])
+@pytest.mark.parametrize("read", [read_uclser20, read_byola, read_byola_v2, read_resnet18])
 def test_code_in_a_checkpoint_is_not_run(tmp_path, capsys, read):
     torch.save({"conv0.conv.weight": _Evil()}, tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match="not a readable torch checkpoint of plain tensors"):

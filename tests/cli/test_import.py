@@ -79,7 +79,7 @@ def torch_row(samples):
 
 @pytest.mark.parametrize("fault", ["missing", "cut", "foreign"])
 @pytest.mark.parametrize("extra", [[], ["--statistics-from", "nowhere"]])
-@pytest.mark.parametrize("command", ["uclser20", "byol-a", "byol-a-v2"])
+@pytest.mark.parametrize("command", ["uclser20", "byol-a", "byol-a-v2", "resnet18"])
 def test_weights_that_cannot_be_used_are_exit_code_3_and_nothing_is_written(weights, capsys, fault, extra, command):
     import torch
 
