@@ -60,7 +60,7 @@ def readable_features(
     values = np.zeros((len(items), bundle.embedding_dim), np.float32)
     ok = np.zeros(len(items), bool)
     failures: list[Failed] = []
-    progress.start("embedding", len(items), "clips")
+    progress.start("embedding", len(items), bundle.modality.nouns)
     try:
         for result in Engine(bundle, options or EmbedOptions()).run(jobs_of(items)):
             if isinstance(result, Embedded):

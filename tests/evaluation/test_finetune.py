@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import shutil
 import signal
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 import soundfile as sf
 import torch
@@ -29,6 +32,7 @@ from audiossl.recipe.data import DataConfig
 from audiossl.recipe.encoders import AudioNtt2020Config
 from audiossl.recipe.frontends import LogMelConfig
 from audiossl.recipe.schema import Recipe
+from tests.evaluation.made import cut_file, tiny_bundle
 
 RATE = 8000
 PITCHES = {"low": 300, "mid": 900, "high": 2500}
@@ -129,6 +133,40 @@ def test_pitches_are_learnt(name, bundle, items):
     (found,) = outcomes(protocol, bundle, items, "2")
     assert (found.predicted == task.labels[task.rounds[1].test]).all()
     np.testing.assert_allclose(found.scores.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Two noisy pictures of each colour for each of three folds, taller than wide."""
+    folder, rng = tmp_path_factory.mktemp("colours"), np.random.default_rng(0)
+    shades = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
+    found = []
+    for fold, take, name in product((1, 2, 3), (1, 2), shades):
+        pixels = np.clip(rng.normal(shades[name], 20, size=(24, 20, 3)), 0, 255).astype(np.uint8)
+        file = f"{name}-{fold}-{take}.png"
+        PIL.Image.fromarray(pixels).save(folder / file)
+        found.append(Item(id=file, path=file, labels=[name], fold=fold, group=f"{fold}"))
+    return Items.from_rows(found, folder, name="colours")
+
+
+@pytest.mark.parametrize("name", ["finetune@1", "scratch@1"])
+def test_colours_are_learnt(name, colours):
+    """Pictures are stored as bytes, and each is one crop."""
+    protocol = protocol_of(name, epochs=40, batch_size=12, head_lr=5e-3, encoder_lr=5e-3)
+    task, bundle = task_of(protocol, colours), tiny_bundle("image")
+    before = digest(bundle)
+    (found,) = outcomes(protocol, bundle, colours, "2")
+    assert (found.predicted == task.labels[task.rounds[1].test]).all()
+    np.testing.assert_allclose(found.scores.sum(axis=1), 1, rtol=1e-5)
+    assert digest(bundle) == before
+
+
+def test_a_cut_picture_is_named(colours, tmp_path):
+    shutil.copytree(colours.root, tmp_path / "colours")
+    copied = replace(colours, root=tmp_path / "colours")
+    cut_file("image", copied.paths()[3])
+    with pytest.raises(DataError, match=rf"{copied.paths()[3].name}.*--skip-failed"):
+        outcomes(QUICK, tiny_bundle("image"), copied, "1")
 
 
 def test_several_labels_are_learnt_side_by_side(bundle, chords):

@@ -5,6 +5,9 @@ import pytest
 
 from audiossl.evaluation.heads import neighbours
 from audiossl.evaluation.heads.neighbours import votes
+from audiossl.evaluation.probes import predict, task_of
+from audiossl.evaluation.protocol import load_protocol
+from tests.evaluation.made import blobs, items_of
 
 
 def slow_votes(query, reference, labels, n_classes, k, temperature, own=None, owner=None):
@@ -31,6 +34,18 @@ def test_votes_equal_a_slow_loop(monkeypatch, temperature, k, leave_out):
     np.testing.assert_allclose(
         fast, slow_votes(query, reference, labels, 3, k, temperature, *owners.values()), rtol=1e-9
     )
+
+
+def test_a_rounds_votes_are_the_same_in_one_part_and_in_many(monkeypatch):
+    x, labels, folds = blobs(n=60, folds=2)
+    protocol = load_protocol("knn@1")
+    task = task_of(protocol, items_of(labels, folds))
+    whole = predict(protocol, x, task)
+    monkeypatch.setattr(neighbours, "QUERIES_AT_ONCE", 7)
+    parts = predict(protocol, x, task)
+    assert [len(one.scores) for one in parts] == [len(one.test) for one in task.rounds]
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-9)
 
 
 def test_a_row_of_zeros_has_no_direction_and_no_nan():

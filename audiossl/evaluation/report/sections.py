@@ -204,9 +204,14 @@ def _facts(facts: Mapping[str, Any], prefix: str = "") -> str:
         if isinstance(value, Mapping):
             told.append(_facts(value, f"{prefix}{name}."))
         else:
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            told.append(f"<dt>{escape(prefix + str(name))}</dt><dd>{escape(shown)}</dd>")
+            told.append(f"<dt>{escape(prefix + str(name))}</dt><dd>{escape(_shown(value))}</dd>")
     return "".join(told)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _gauge(share: float, label: str) -> str:
