@@ -2,7 +2,8 @@
 
 Their files are state dicts with torchvision's names behind a prefix (`backbone.`, `module.encoder_q.`), or with the
 children of a `Sequential` by number, beside heads that nobody embeds with. The network is found by its first stage,
-what it takes is told from the shape of its first convolution, and every tensor of it must fit.
+what it takes is told from the shape of its first convolution, and every tensor of it must fit. No weight tells whether
+a maximum follows that convolution: none after 3x3, one after 7x7, as nearly everybody builds them.
 """
 
 from __future__ import annotations
