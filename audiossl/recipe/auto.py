@@ -66,7 +66,7 @@ def resolve(recipe: Recipe, facts: Facts) -> tuple[Recipe, list[Resolved]]:
             recipe = recipe.model_copy(update={section: part.model_copy(update={key: value})})
             choices.append(Resolved(f"{section}.{key}", value, why))
 
-    gigabytes = f"decoded sound takes {facts.decoded_bytes / 1e9:.2g} GB of at most {CACHE_BYTES / 1e9:g} GB"
+    gigabytes = f"decoded they take {facts.decoded_bytes / 1e9:.2g} GB of at most {CACHE_BYTES / 1e9:g} GB"
     choose("data", "cache", "on" if facts.decoded_bytes <= CACHE_BYTES else "off", gigabytes)
     cached = recipe.data.cache == "on"
     choose(
