@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 
 import pytest
 
@@ -61,11 +62,12 @@ def test_an_unknown_protocol_is_a_usage_error(files, capsys):
 
 def test_a_protocol_that_looks_along_time_scores_what_has_time(wing, files, tmp_path, capsys, monkeypatch):
     model, table = files
-    monkeypatch.setattr("audiossl.evaluation.evaluate.readable_features", None)  # refused before that
-    if MODALITIES[wing].rate(RECIPES[wing]) is None:
-        assert run(["evaluate", model, "--on", table, "--protocol", "fonseca2021@1", "--out", str(tmp_path / "o")]) == 2
-        assert "fonseca2021@1 looks along time" in capsys.readouterr().err
-        assert not (tmp_path / "o").exists()
+    monkeypatch.setattr("audiossl.evaluation.evaluate.readable_features", None)  # what is refused comes not so far
+    with suppress(TypeError):
+        run(["evaluate", model, "--on", table, "--protocol", "fonseca2021@1", "--out", str(tmp_path / "out")])
+    refused = "fonseca2021@1 looks along time" in capsys.readouterr().err
+    assert refused == (MODALITIES[wing].rate(RECIPES[wing]) is None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_plain_features_of_all_wings_have_names_of_their_own():
