@@ -12,7 +12,7 @@ import soundfile as sf
 
 from audiossl.api import embed
 from audiossl.embedding.export import export
-from audiossl.embedding.hit_sounds import save_sounds
+from audiossl.embedding.hit_files import save_hits
 from audiossl.embedding.near_duplicates import duplicates
 from audiossl.embedding.search import search
 from audiossl.embedding.store import KINDS, open_store
@@ -132,10 +132,10 @@ def test_everything_that_reads_embeddings_reads_those_at_a_url(bundle, model, me
     memory.pipe("/else/c.wav", wav(1.0, 300))
     (outside,) = search("memory://out", "memory://else/c.wav@0.2", k=1)
     assert outside.hits[0].similarity > 0.999
-    saved = save_sounds(found, tmp_path / "hits")
+    saved = save_hits("memory://out", found, tmp_path / "hits")
     assert saved.paths and not saved.failures
     memory.rm("/in/b.wav")
-    assert save_sounds(found, tmp_path / "hits").failures == ["memory://in/b.wav: does not exist"]
+    assert save_hits("memory://out", found, tmp_path / "hits").failures == ["memory://in/b.wav: does not exist"]
     assert len(duplicates("memory://out", threshold=0.9999).groups) == 1
     assert export("memory://out", tmp_path / "out.npz", to="npz").rows == 3
     view = Embeddings(open_store("memory://out"))
