@@ -54,8 +54,8 @@ def embed(
     """Embed sounds or pictures into the folder `out`; `audiossl.embeddings.open(out)` reads it.
 
     Args:
-        model: a bundle or its path; or the name of a baseline, `logmel` or `mfcc`: plain statistics of the sound, which
-            an encoder must beat.
+        model: a bundle or its path; or the name of plain features, which an encoder must beat: `logmel` and `mfcc` of
+            sounds, `pixels` and `hog` of pictures.
         inputs: files, folders, patterns, URLs (as `str`) that fsspec can open, tables, manifests or their shipped
             names; one or several. `-` reads a list from standard input. A folder is searched for what the model embeds.
         out: the folder of Parquet files, or its URL. The same call again continues. At a URL there is no lock.

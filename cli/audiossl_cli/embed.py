@@ -50,7 +50,8 @@ def embed(
     model: Annotated[
         str,
         typer.Argument(
-            help="An encoder: the .safetensors file of a run, or the run's folder; or logmel or mfcc: plain statistics."
+            help="An encoder: the .safetensors file of a run, or the run's folder; or plain features: "
+            "logmel, mfcc (of sounds), pixels, hog (of pictures)."
         ),
     ],
     files: Annotated[
