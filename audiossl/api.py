@@ -110,7 +110,7 @@ def pretrain(
     Args:
         recipe: the path of a recipe, the name of a shipped one, or a recipe from `load_recipe`.
         out: the run's folder; made if missing.
-        on: train on this instead of the recipe's data: a folder of files, a CSV, a manifest or its name.
+        on: train on all of this instead of the recipe's data: a folder of files, a CSV, a manifest or its name.
         data: the folder that holds the files of the manifest.
         overrides: fields of the recipe as `--set` takes them, such as `["training.epochs=20", "seed=1"]`.
         fresh: throw away what `out` holds of an earlier run.
@@ -127,12 +127,12 @@ def pretrain(
         UsageError: there is no such recipe or device, or `out` holds another run or is at work.
         TrainingDiverged: the loss was not finite; the last checkpoint is whole.
     """
-    from audiossl.recipe.load import load_recipe
+    from audiossl.recipe.load import load_recipe, on_other_data
     from audiossl.training.pretrain import pretrain as run
 
-    places = {"data.manifest": on, "data.root": data}
-    # JSON is YAML in which no path is mistaken for something else.
-    told = [f"{key}={json.dumps(str(place))}" for key, place in places.items() if place is not None]
+    told = [] if on is None else on_other_data(str(on))
+    if data is not None:
+        told.append(f"data.root={json.dumps(str(data))}")
     return run(load_recipe(recipe, [*told, *overrides]), Path(out), fresh=fresh, progress=progress, say=say)
 
 

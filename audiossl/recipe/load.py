@@ -141,6 +141,12 @@ def list_recipes() -> list[ShippedRecipe]:
     ]
 
 
+def on_other_data(source: str) -> list[str]:
+    """The overrides that make a recipe train on all of `source`: what it takes of its own data means nothing there."""
+    # JSON is YAML in which no path is mistaken for something else.
+    return [f"data.manifest={json.dumps(source)}", "data.splits=null", "data.folds=null", "data.limit=null"]
+
+
 def dump_recipe(recipe: Recipe) -> str:
     """Every value of a recipe as YAML, which `load_recipe` reads back to an equal recipe."""
     return dump_yaml(recipe.model_dump(mode="json"))

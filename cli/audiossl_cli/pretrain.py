@@ -30,7 +30,7 @@ def pretrain(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (audiossl recipe list).")],
     on: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Train on this: a folder of files, a CSV, a manifest or its name."),
+        typer.Option(metavar="SOURCE", help="Train on all of this: a folder of files, a CSV, a manifest or its name."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The folder that holds the files of the recipe's manifest.")
@@ -121,11 +121,13 @@ def overrides(
     given: list[str], *, on: str | None, data: Path | None, seed: int | None, device: Device | None
 ) -> list[str]:
     """Every option that is short for a field of the recipe, as `--set` would say it; `--set` itself comes last."""
+    from audiossl.recipe.load import on_other_data
+
     short = {
-        "data.manifest": on,
         "data.root": None if data is None else str(data),
         "seed": seed,
         "training.accelerator": None if device is None else device.value,
     }
     # JSON is YAML in which no path is mistaken for something else.
-    return [f"{key}={json.dumps(value)}" for key, value in short.items() if value is not None] + given
+    told = [f"{key}={json.dumps(value)}" for key, value in short.items() if value is not None]
+    return [*([] if on is None else on_other_data(on)), *told, *given]

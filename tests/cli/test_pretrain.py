@@ -42,8 +42,8 @@ def trained(monkeypatch):
 
 def test_options_are_what_set_would_say_and_set_has_the_last_word():
     told = overrides(["seed=2"], on="a: b #c", data=Path("d e"), seed=1, device=Device.cpu)
-    expected = ['data.manifest="a: b #c"', 'data.root="d e"', "seed=1", 'training.accelerator="cpu"', "seed=2"]
-    assert told == expected
+    whole = ['data.manifest="a: b #c"', "data.splits=null", "data.folds=null", "data.limit=null"]
+    assert told == [*whole, 'data.root="d e"', "seed=1", 'training.accelerator="cpu"', "seed=2"]
     assert overrides([], on=None, data=None, seed=None, device=None) == []
 
 
@@ -54,6 +54,13 @@ def test_on_trains_on_ones_own_folder(sounds, trained, capsys):
     assert (recipe.data.manifest, recipe.seed, recipe.training.steps) == (str(sounds), 7, 3)
     assert recipe.training.accelerator == "cpu"
     assert capsys.readouterr().out == "encoder.safetensors\n"
+
+
+def test_on_takes_all_of_it_whatever_the_recipe_takes_of_its_own_data(sounds, trained):
+    Path("part.yaml").write_text("extends: tiny.yaml\ndata: {splits: [train], folds: [1], limit: 5}\n")
+    assert cli.run(["pretrain", "part.yaml", "--on", str(sounds)]) == 0
+    data = trained.recipe.data
+    assert (data.splits, data.folds, data.limit) == (None, None, None)
 
 
 @pytest.mark.parametrize(
