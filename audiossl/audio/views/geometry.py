@@ -15,6 +15,7 @@ from audiossl.recipe.spectrogram_views import (
     TimeWarpConfig,
 )
 from audiossl.views.base import Augmentation, Draw
+from audiossl.views.flip import Flip
 
 
 class TimeShift(Augmentation):
@@ -51,19 +52,13 @@ class FrequencyShift(Augmentation):
         return bands_at(x, (torch.arange(bands, device=x.device) - shift[:, None]) % bands)
 
 
-class TimeReversal(Augmentation):
+class TimeReversal(Flip):
     """Time backwards (Fonseca et al. 2021)."""
+
+    axis = -1
 
     def __init__(self, config: TimeReversalConfig) -> None:
         super().__init__(config.p)
-
-    def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
-        """Nothing is drawn."""
-        return {}
-
-    def apply(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """The last frame first."""
-        return x.flip(-1)
 
 
 class TimeWarp(Augmentation):

@@ -10,36 +10,25 @@ from torch import Tensor
 from audiossl.errors import RecipeError
 from audiossl.recipe.image_views import HorizontalFlipConfig, QuarterTurnsConfig, VerticalFlipConfig
 from audiossl.views.base import Draw, PerExample, per_example
+from audiossl.views.flip import Flip
 
 
-class HorizontalFlip(PerExample):
+class HorizontalFlip(Flip):
     """Left and right exchanged."""
+
+    axis = -1
 
     def __init__(self, config: HorizontalFlipConfig) -> None:
         super().__init__(config.p)
 
-    def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
-        """Nothing is drawn."""
-        return {}
 
-    def apply(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """The last column first."""
-        return x.flip(-1)
-
-
-class VerticalFlip(PerExample):
+class VerticalFlip(Flip):
     """Top and bottom exchanged."""
+
+    axis = -2
 
     def __init__(self, config: VerticalFlipConfig) -> None:
         super().__init__(config.p)
-
-    def draw(self, x: Tensor, draw: Draw) -> Mapping[str, Tensor]:
-        """Nothing is drawn."""
-        return {}
-
-    def apply(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """The last row first."""
-        return x.flip(-2)
 
 
 class QuarterTurns(PerExample):
