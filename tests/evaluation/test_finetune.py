@@ -27,6 +27,7 @@ from audiossl.evaluation.probes import predict, task_of
 from audiossl.evaluation.protocol import load_protocol
 from audiossl.evaluation.report.table import gain_sentence
 from audiossl.evaluation.scores import Row
+from audiossl.modality import modality_of
 from audiossl.progress import Silent
 from audiossl.recipe.data import DataConfig
 from audiossl.recipe.encoders import AudioNtt2020Config
@@ -325,7 +326,7 @@ def test_a_clips_scores_are_the_mean_of_its_windows(bundle, items):
     task = task_of(QUICK, items)
     source = Examples(bundle, items, Silent()).open()
     classifier = training.make_classifier(QUICK, bundle, task, task.rounds[0], seed=0)
-    window = training.crop_samples(RECIPE, bundle.frontend)
+    window = modality_of(RECIPE).clips(RECIPE, bundle.frontend, None).crop_samples
     found = training.class_scores(classifier, source, np.array([7, 2]), 0.5)
     for row, clip in zip(found, (7, 2), strict=True):
         starts = window_starts(source.length(clip), window, round(window / 2), 160)

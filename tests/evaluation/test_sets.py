@@ -205,7 +205,9 @@ def test_empty_cells_notes_and_duplicates_have_footnotes(report):
     plain["data"]["left_out"] = 1234
     notes = footnotes([EvaluationReport.model_validate(plain)])
     assert any(f"partial copy: 1,234 {report.data.nouns}" in note for note in notes)
-    assert any(note.startswith("other@1 looks at short windows of a sound, so it scores no ") for note in notes)
+    assert any(
+        note.startswith(f"other@1 looks at short windows of a {report.data.noun}, so it scores no ") for note in notes
+    )
     assert "knn@1: one item does not count" in notes
     assert any("on both sides of a split: a.wav and b.wav (split 1) and 1 more" in note for note in notes)
 

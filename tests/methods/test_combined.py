@@ -27,7 +27,7 @@ from audiossl.recipe.methods import (
     SimSiamConfig,
     SwavConfig,
 )
-from audiossl.recipe.schema import Recipe
+from audiossl.recipe.schema import ImageRecipe, Recipe
 
 AT = At(step=0, steps=10, epoch=0.0)
 SIMCLR = SimClrConfig(head="16 bn relu 5")
@@ -201,7 +201,7 @@ def test_a_fault_inside_a_part_is_told_with_its_line_and_a_suggestion(tmp_path, 
 
 
 def test_a_flag_reaches_into_a_part_and_parts_do_not_nest():
-    recipe = Recipe(method=BOTH)
+    recipe = ImageRecipe(method=BOTH)
     changed = load_recipe(recipe, ["method.parts.0.weight=3", "method.parts.0.method.temperature=0.5"]).method
     assert (changed.parts[0].weight, changed.parts[0].method.temperature) == (3.0, 0.5)
     assert changed.parts[1] == BOTH.parts[1]

@@ -25,7 +25,7 @@ SMALL = (8, 4)
 class InTime(nn.Module):
     """An encoder of spectrograms with frames, as those of `encoders/`: one in four, averaged over frequency."""
 
-    embedding_dim, frame_dim = DIM, 5
+    embedding_dim, frame_dim, frames_axis = DIM, 5, 3
 
     def __init__(self) -> None:
         super().__init__()

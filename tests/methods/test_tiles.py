@@ -177,7 +177,9 @@ def test_tiles_of_bands_are_refused_for_an_encoder_of_fixed_bands_before_trainin
 
 
 def test_tiles_too_small_to_hold_anything_are_refused_in_words():
-    with pytest.raises(RecipeError, match=r"8 bands or frames cut into 5 leave tiles of 0; write a smaller grid"):
+    with pytest.raises(
+        RecipeError, match=r"8 bands, frames or pixels cut into 5 leave tiles of 0; write a smaller grid"
+    ):
         cut(torch.zeros(1, 1, 64, 8), (1, 5), gap=0.15)
 
 

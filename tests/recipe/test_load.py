@@ -71,7 +71,7 @@ def test_three_faults_at_depth_three_come_in_file_order_with_their_lines(write):
     )
     assert refused(source) == [
         "typo.yaml:5: views.spectrogram.1.sdt: unknown key; did you mean std?",
-        "typo.yaml:6: views.spectrogram.1.p: must be at most 1, not 1.5",
+        "typo.yaml:6: views.spectrogram.1.p: must be at most 1 or a list, not 1.5",
         'typo.yaml:8: training.batch_size: must be a whole number, not "many"',
     ]
 
