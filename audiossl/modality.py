@@ -121,12 +121,9 @@ def _sound_bytes(recipe: Recipe, count: int, duration_s: float) -> int:
 
 
 def _sound_content(recipe: Recipe, path: Path, start_s: float | None, end_s: float | None) -> bytes:
-    from audiossl.audio.decode import decode
+    from audiossl.audio.decode import decode_part
 
-    start_s = start_s or 0.0
-    duration_s = None if end_s is None else end_s - start_s
-    sound = decode(path, recipe.frontend.sample_rate, start_s=start_s, duration_s=duration_s, nonfinite="zero")
-    return sound.samples.tobytes()
+    return decode_part(path, recipe.frontend.sample_rate, start_s, end_s, nonfinite="zero").samples.tobytes()
 
 
 def _sound_rate(recipe: Recipe) -> int:

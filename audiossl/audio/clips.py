@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audiossl.audio.decode import decode, probe
+from audiossl.audio.decode import decode_part, probe
 from audiossl.audio.frontend import FrontEnd
 from audiossl.errors import AudioError
 from audiossl.recipe.schema import Recipe
@@ -42,9 +42,7 @@ class SoundClips:
 
     def read(self, path: Path, start_s: float | None, end_s: float | None) -> NDArray[np.float32]:
         """The prepared clip (S,), S >= `crop_samples`; raises `AudioError`."""
-        start_s = start_s or 0.0
-        duration_s = None if end_s is None else end_s - start_s
-        sound = decode(path, self._config.sample_rate, start_s=start_s, duration_s=duration_s)
+        sound = decode_part(path, self._config.sample_rate, start_s, end_s)
         prepared = self._frontend.prepare(sound.samples)
         shortest = self.crop_samples - self._config.window_length
         if len(prepared) < shortest:

@@ -107,6 +107,20 @@ def decode(
         return _decode_window(file, rate, start_s, duration_s, nonfinite)
 
 
+def decode_part(
+    path: str | Path,
+    sample_rate: int | None,
+    start_s: float | None,
+    end_s: float | None,
+    *,
+    nonfinite: NonFinite = "error",
+) -> Sound:
+    """`decode` of what a row of a table names: a file from `start_s` to `end_s`, None being its own start and end."""
+    start_s = start_s or 0.0
+    duration_s = None if end_s is None else end_s - start_s
+    return decode(path, sample_rate, start_s=start_s, duration_s=duration_s, nonfinite=nonfinite)
+
+
 def blocks(
     path: str | Path,
     sample_rate: int | None,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import soundfile as sf
 
-from audiossl.audio.decode import decode
+from audiossl.audio.decode import decode_part
 from audiossl.media import Excerpt
 
 
@@ -16,8 +16,7 @@ def excerpt(path: Path, start_s: float | None, end_s: float | None) -> Excerpt:
 
     16 bits, or floats where a sample is beyond full scale.
     """
-    start_s = start_s or 0.0
-    sound = decode(path, None, start_s=start_s, duration_s=None if end_s is None else end_s - start_s)
+    sound = decode_part(path, None, start_s, end_s)
     content = io.BytesIO()
     subtype = "PCM_16" if abs(sound.samples).max() < 1 else "FLOAT"
     sf.write(content, sound.samples, sound.sample_rate, format="WAV", subtype=subtype)

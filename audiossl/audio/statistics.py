@@ -77,10 +77,9 @@ class SoundStatistics:
 
     def read(self, path: Path, start_s: float | None, end_s: float | None) -> Values:
         """The whole sound (S,); raises `AudioError`."""
-        from audiossl.audio.decode import decode
+        from audiossl.audio.decode import decode_part
 
-        start_s = start_s or 0.0
-        return decode(path, RATE, start_s=start_s, duration_s=None if end_s is None else end_s - start_s).samples
+        return decode_part(path, RATE, start_s, end_s).samples
 
     def prepare(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """As they are."""

@@ -22,7 +22,6 @@ from audiossl.encoders.inference import inference_form
 from audiossl.encoders.layers import LayerReader
 from audiossl.errors import UsageError
 from audiossl.media import Reader
-from audiossl.modality import modality_of
 from audiossl.recipe.schema import EmbeddingConfig
 
 
@@ -113,7 +112,7 @@ class BundleExtractor:
         self._bundle = bundle.to(self.device)
         self._bf16 = options.precision == "bf16" or (options.precision == "auto" and multiplies_bf16(self.device))
         embedding = windows_of(bundle.recipe.embedding, options)
-        self.reader: Reader = modality_of(bundle.recipe).reader(bundle.recipe, embedding, options.nonfinite)
+        self.reader: Reader = bundle.modality.reader(bundle.recipe, embedding, options.nonfinite)
         if options.pool == "none":
             require_rate(self.reader, "--pool none")
         self._layer, self._pool = options.layer, options.pool

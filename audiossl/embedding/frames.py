@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiossl.audio.decode import decode
+from audiossl.audio.decode import decode_part
 from audiossl.bundle.bundle import Array, Bundle, Times
 from audiossl.data.items import Items
 from audiossl.devices import choose_device, cores, one_thread_per_worker
@@ -169,15 +169,8 @@ def frame_features(
 
 
 def _embedded(bundle: Bundle, job: Job, grid: Grid, options: EmbedOptions) -> tuple[Job, FrameFeatures] | Failed:
-    start_s = job.start_s or 0.0
     try:
-        sound = decode(
-            job.path,
-            bundle.sample_rate,
-            start_s=start_s,
-            duration_s=None if job.end_s is None else job.end_s - start_s,
-            nonfinite=options.nonfinite,
-        )
+        sound = decode_part(job.path, bundle.sample_rate, job.start_s, job.end_s, nonfinite=options.nonfinite)
     except MediaError as error:
         return Failed(job, error.cause, error.offset_s)
     prepared = torch.from_numpy(bundle.frontend.prepare(sound.samples)).to(bundle.device)[None]

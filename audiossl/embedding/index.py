@@ -31,6 +31,15 @@ class Part:
 
 Shard = dict[Kind, Part]
 
+_FIRST_COLUMNS = {
+    "duration_s": "float64",
+    "sample_rate": "int32",
+    "short": "bool",
+    "silent": "bool",
+    "nonfinite": "int64",
+}
+"""What stores tell of a file that were made before an index said so itself; they are all of sounds."""
+
 
 def read_index(folder: Place) -> dict[str, Any]:
     """The index of the store in `folder` (raises `DataError`: there is none, or it is damaged)."""
@@ -45,7 +54,7 @@ def read_index(folder: Place) -> dict[str, Any]:
         raise DataError(f"{path}: is damaged ({error}); delete the folder and embed again") from error
     if newer:
         raise DataError(f"{path}: made by audiossl {index.get('audiossl')}; install that version or newer")
-    return dict(index)
+    return {"columns": _FIRST_COLUMNS, **index}
 
 
 def write_index(folder: Place, index: Mapping[str, Any], shards: Sequence[Shard]) -> None:

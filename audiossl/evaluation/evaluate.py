@@ -33,7 +33,7 @@ from audiossl.evaluation.report.write import Extras, write_report
 from audiossl.evaluation.rows import Scorer, baseline_row, model_row
 from audiossl.evaluation.scores import DataFacts, EvaluationReport, ModelFacts
 from audiossl.evaluation.task import Ints, Task
-from audiossl.modality import Modality, modality_of
+from audiossl.modality import Modality
 from audiossl.progress import Progress, Silent
 from audiossl.recipe.problems import problems
 from audiossl.version import __version__
@@ -119,7 +119,7 @@ def subjects(models: Model | Sequence[Model]) -> Subjects:
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"{twice[0]} is given twice; give each model once")
     bundles = [model if isinstance(model, Bundle) else load_bundle(model) for model in models]
-    kinds = {modality_of(bundle.recipe).noun: name for name, bundle in zip(names, bundles, strict=True)}
+    kinds = {bundle.modality.noun: name for name, bundle in zip(names, bundles, strict=True)}
     if len(kinds) > 1:
         told = " and ".join(f"{name} is of {noun}s" for noun, name in kinds.items())
         raise UsageError(f"{told}; evaluate them apart")
@@ -132,7 +132,7 @@ def items_of(source: str | Path, data: str | Path | None, said: EvaluateOptions,
         source,
         None if data is None else Path(data),
         labels_from_folders=said.labels_from_folders,
-        modality=models.bundles[0].recipe.modality,
+        modality=models.modality.name,
     )
 
 
@@ -207,7 +207,7 @@ def _duplicates(
 
 
 def _same_content(bundle: Bundle, items: Items, features_ND: Features) -> list[Ints]:
-    content = partial(modality_of(bundle.recipe).content, bundle.recipe)
+    content = partial(bundle.modality.content, bundle.recipe)
     return honesty.same_content(items, features_ND, content)
 
 

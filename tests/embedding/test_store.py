@@ -224,6 +224,17 @@ def test_a_store_of_a_newer_audiossl_and_no_store_at_all(tmp_path):
         open_store(tmp_path)
 
 
+def test_a_store_from_before_pictures_is_read_and_goes_on(bundle, sounds, tmp_path):
+    embed(bundle, sounds(1.0, 2.0), tmp_path / "out")
+    wanted = rows(open_store(tmp_path / "out"))
+    index = json.loads((tmp_path / "out" / "index.json").read_text())
+    del index["columns"], index["model"]["modality"]
+    (tmp_path / "out" / "index.json").write_text(json.dumps(index))
+    old = open_store(tmp_path / "out")
+    assert rows(old) == wanted and old.modality is AUDIO
+    assert embed(bundle, tmp_path / "sounds", tmp_path / "out").skipped == 2
+
+
 def test_parquet_is_readable_on_its_own(bundle, sounds, tmp_path):
     embed(bundle, sounds(*LENGTHS), tmp_path / "out")
     table = pq.read_table(tmp_path / "out" / "clips-00000.parquet")

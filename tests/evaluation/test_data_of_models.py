@@ -12,11 +12,13 @@ from audiossl.errors import DataError, UsageError
 from audiossl.evaluation import evaluate as room
 from audiossl.evaluation.evaluate import Subjects, items_of, subjects
 from audiossl.evaluation.options import EvaluateOptions
+from audiossl.modality import modality_of
 from audiossl.recipe.schema import ImageRecipe, Recipe
 from tests.data.made import sounds
 
 BUNDLES: dict[str, Any] = {
-    name: SimpleNamespace(recipe=recipe()) for name, recipe in (("s", Recipe), ("p", ImageRecipe))
+    name: SimpleNamespace(recipe=recipe, modality=modality_of(recipe))
+    for name, recipe in (("s", Recipe()), ("p", ImageRecipe()))
 }
 
 

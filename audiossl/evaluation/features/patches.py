@@ -27,7 +27,6 @@ from audiossl.embedding.frames import rows_at_once
 from audiossl.encoders.base import Encoder
 from audiossl.errors import DataError, MediaError
 from audiossl.evaluation.protocol.parts import PatchFeatures
-from audiossl.modality import modality_of
 from audiossl.progress import Progress
 from audiossl.training.clips import clip_reader
 
@@ -84,7 +83,7 @@ def grid_of(bundle: Bundle, config: PatchFeatures) -> Grid:
     front = bundle.recipe.frontend
     frame_s = front.hop / front.sample_rate
     if config.window_s == "crop":
-        clips = modality_of(bundle.recipe).clips(bundle.recipe, bundle.frontend, None)
+        clips = bundle.modality.clips(bundle.recipe, bundle.frontend, None)
         length = bundle.frontend.frames_for(clips.crop_samples, centre=False)
     else:
         length = max(1, round(config.window_s / frame_s))
